@@ -101,6 +101,22 @@ ObjectName = Annotated[
 ]
 
 
+CloudWatchCluster = Annotated[
+    str,
+    _Matches(re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,99}"), "is not a cluster's name; write for example models"),
+]
+LogGroupName = Annotated[
+    str,
+    _Matches(
+        re.compile(r"|[-._/#A-Za-z0-9]{1,512}"),
+        "is not the name of a log group; write for example /gyrus/models",
+    ),
+]
+CloudWatchRegion = Annotated[
+    str, _Matches(re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "is not a region; write for example us-east-1")
+]
+
+
 def _needless_port(service: ServiceType, node_port: int | None, *within: str) -> Iterator[Contradiction]:
     if service == "ClusterIP" and node_port is not None:
         yield Contradiction(
@@ -335,6 +351,22 @@ class ObjectBucket(Model):
     AWS_ENDPOINT_URL. Where the operator's service account has a role, it need not exist."""
 
 
+class CloudWatchSettings(Model):
+    """The log group and the metrics of the cluster in CloudWatch. The operator's role must allow them."""
+
+    cluster: CloudWatchCluster = Field(examples=["models"])
+    """The cluster's name: the metrics are in the namespace gyrus/NAME."""
+    region: CloudWatchRegion = Field(examples=["us-east-1"])
+    log_group: Annotated[
+        str,
+        _Matches(
+            re.compile(r"|[-._/#A-Za-z0-9]{1,512}"),
+            "is not a log group's name; write for example /gyrus/models",
+        ),
+    ] = ""
+    """The log group (default: /gyrus/NAME)."""
+
+
 class ClusterSettings(Model):
     """All settings of an installation."""
 
@@ -350,6 +382,8 @@ class ClusterSettings(Model):
     objects: ObjectBucket | None = None
     """Store packages, environments and old logs in a bucket (default: on the operator's volume, or in its
     store). Pods fetch from it by signed URLs, without credentials."""
+    cloudwatch: CloudWatchSettings | None = None
+    """Send the log and metrics to CloudWatch (default: neither)."""
     network_policies: bool = True
     pod_monitor: bool = False
     """Create PodMonitors, by which the Prometheus Operator scrapes all pods. It must be installed."""

@@ -25,6 +25,7 @@ from gyrus.operator.logs import set_up_logging
 from gyrus.operator.readiness import ReadyNotification
 
 if TYPE_CHECKING:
+    from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget
     from gyrus.log_archive.archive import ArchiveLimits
     from gyrus.operator.platform import OperatorSettings, SharedStore
     from gyrus.operator.stopping import StopRequest
@@ -92,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-archive-per-api", default="64Mi", help="most output kept of one API")
     parser.add_argument("--log-archive-total", default="1Gi", help="most output kept of all APIs")
     parser.add_argument("--log-archive-age", default="168h", help="how long output is kept")
+    parser.add_argument("--cloudwatch-cluster", help="send log and metrics to CloudWatch under this name")
+    parser.add_argument("--cloudwatch-region", help="the region of CloudWatch")
+    parser.add_argument("--cloudwatch-log-group", default="", help="the log group (default: /gyrus/NAME)")
     parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
@@ -186,7 +190,24 @@ def _settings(arguments: argparse.Namespace, home: Home) -> OperatorSettings:
         new_database=arguments.new_database,
         store=_shared_store(arguments.store_file),
         log_archive=_archive_limits(arguments),
+        cloudwatch=_cloudwatch(arguments),
     )
+
+
+def _cloudwatch(arguments: argparse.Namespace) -> CloudWatchTarget | None:
+    """Return the place of log and metrics in CloudWatch. Raises StartError."""
+    from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget
+
+    cluster, region = arguments.cloudwatch_cluster, arguments.cloudwatch_region
+    if not cluster and not region:
+        return None
+    if not cluster or not region:
+        missing = "cluster" if region else "region"
+        raise StartError(
+            f"--cloudwatch-{missing} is missing: CloudWatch needs a cluster's name and a region. Check "
+            "cloudwatch of the values file."
+        )
+    return CloudWatchTarget.of(cluster, region, arguments.cloudwatch_log_group)
 
 
 def _archive_limits(arguments: argparse.Namespace) -> ArchiveLimits:

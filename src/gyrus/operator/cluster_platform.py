@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.ticks import ticks
@@ -59,6 +60,9 @@ from gyrus.state.sql.files import open_files
 from gyrus.state.sql.log_segments import open_log_segments
 from gyrus.state.store import Store
 
+if TYPE_CHECKING:
+    from gyrus.operator.cloudwatch import CloudWatchParts
+
 log = logging.getLogger(__name__)
 
 DAY = 24 * 3600.0
@@ -102,7 +106,13 @@ def cluster_platform(
     )
     tiers = TieredSegments(_log_segments(settings), _objects(place, "logs")) if place.objects else None
     segments = tiers or _log_segments(settings)
-    intake = LogIntake(SegmentedArchive(segments), settings.log_archive, clock)
+    cloudwatch = _cloudwatch(settings, board, clock)
+    intake = LogIntake(
+        SegmentedArchive(segments),
+        settings.log_archive,
+        clock,
+        export=cloudwatch.shipper if cloudwatch else None,
+    )
     board.log_archive = intake.counts
     choice = EnvironmentChoice(packages, environments, image=pods.image, runtime=pods.runtime)
     objects = ApiObjects(client, place.namespace, clock)
@@ -151,13 +161,19 @@ def cluster_platform(
             clock=clock,
             gateway=gateway_url,
         )
-        return {"objects": controller.run, **node_tasks(scaling, client, store, board, clock)}
+        return {
+            "objects": controller.run,
+            **node_tasks(scaling, client, store, board, clock),
+            **(cloudwatch.publisher(store) if cloudwatch else {}),
+        }
 
+    gateway_pods = _gateway_pods(client, place.namespace, clock)
     tasks: dict[str, Callable[[], Awaitable[object]]] = {
         "files server": partial(_serve_files, served, place),
         "unused environments": partial(_remove_unused, environments, clock),
         "certificates": CertificateRenewal(client, place.namespace, clock).run,
-        "gateway pods": partial(_follow_gateways, client, place.namespace, gateway, clock),
+        "gateway pods": partial(_follow_gateways, gateway_pods, gateway),
+        **(cloudwatch.tasks(client, place.namespace, place.pod, gateway_pods) if cloudwatch else {}),
     }
     if tiers:
         tasks["old logs"] = partial(_move_old_logs, tiers, clock)
@@ -181,6 +197,15 @@ def cluster_platform(
         tasks=tasks,
         deciders=deciders,
     )
+
+
+def _cloudwatch(settings: OperatorSettings, board: Board, clock: Clock) -> CloudWatchParts | None:
+    """Return the parts for CloudWatch. None if log and metrics are not sent there."""
+    if settings.cloudwatch is None:
+        return None
+    from gyrus.operator.cloudwatch import CloudWatchParts
+
+    return CloudWatchParts.of(settings.cloudwatch, board, clock)
 
 
 def _log_segments(settings: OperatorSettings) -> SegmentStore:
@@ -245,12 +270,13 @@ async def _move_old_logs(tiers: TieredSegments, clock: Clock) -> None:
             log.warning("Old lines of the log archive stay where they are, the next try follows: %s", error)
 
 
-async def _follow_gateways(
-    client: ClusterClient, namespace: str, gateway: ClusterGateway, clock: Clock
-) -> None:
-    """Let the gateway know which of its pods exist, until cancelled."""
+def _gateway_pods(client: ClusterClient, namespace: str, clock: Clock) -> Reflector:
     labels = f"{cluster.ROLE_LABEL}={cluster.GATEWAY_ROLE}"
-    pods = Reflector(client, Selection(resource=PODS, namespace=namespace, labels=labels), clock)
+    return Reflector(client, Selection(resource=PODS, namespace=namespace, labels=labels), clock)
+
+
+async def _follow_gateways(pods: Reflector, gateway: ClusterGateway) -> None:
+    """Let the gateway know which of its pods exist, until cancelled."""
     with pods.changes.listen() as changes:
         async with asyncio.TaskGroup() as group:
             group.create_task(pods.run(), name="watch of gateway pods")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gyrus.backends.protocol import Backend
+from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.gate.activator import Activator
@@ -48,6 +49,8 @@ class OperatorSettings:
     """The database that several operators reach. None for the one in the home."""
     log_archive: ArchiveLimits = field(default_factory=ArchiveLimits)
     """The bounds of the log archive in a cluster."""
+    cloudwatch: CloudWatchTarget | None = None
+    """The place of log and metrics in CloudWatch, for a cluster. None if they are not sent."""
 
 
 class Gateway(Protocol):

@@ -105,6 +105,7 @@ class BoardCollector(Collector):
         yield from self._activator()
         yield from self._log_archive()
         yield from self._nodes()
+        yield from self._log_export()
 
     def _replicas(self) -> Metric:
         """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
@@ -231,6 +232,20 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily("gyrus_nodes_plan_seconds", duration, view.plan_seconds)
         failures = "Changes of the latest plan of nodes that failed"
         yield GaugeMetricFamily("gyrus_nodes_failures", failures, len(view.failures) + bool(view.fault))
+
+    def _log_export(self) -> Iterator[Metric]:
+        """Build the counts of the log's copy outside the cluster. There are none without one."""
+        counts = self.board.log_export
+        if counts is None:
+            return
+        since = "since the operator started"
+        meaning = "Bytes of lines that wait to be sent to CloudWatch"
+        yield GaugeMetricFamily("gyrus_log_export_waiting_bytes", meaning, counts.waiting)
+        yield CounterMetricFamily("gyrus_log_export_lines", f"Lines sent to CloudWatch {since}", counts.lines)
+        meaning = f"Lines that did not reach CloudWatch {since}"
+        yield CounterMetricFamily("gyrus_log_export_dropped", meaning, counts.dropped)
+        meaning = f"Calls of CloudWatch Logs that failed {since}"
+        yield CounterMetricFamily("gyrus_log_export_failures", meaning, counts.failures)
 
     def _names(self) -> Iterable[str]:
         return (api.name for api in self.apis)

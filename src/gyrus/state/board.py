@@ -16,6 +16,7 @@ from gyrus.aio.signals import Signals
 from gyrus.contract.nodes import NodesView
 from gyrus.contract.operator import ForkServerView, ScalingView, StartupTimes, TrafficView
 from gyrus.contract.replica import ReplicaStatus
+from gyrus.log_archive.export import ExportCounts
 from gyrus.log_archive.intake import ArchiveCounts
 from gyrus.spec.cors import Cors
 from gyrus.state.gateway_load import GatewayLimit, GatewayLoad, LimitUse
@@ -289,6 +290,8 @@ class Board:
 
     nodes: NodesView | None = None
     """The nodes of a cluster as they are planned. None if the operator plans none. Written by their driver."""
+    log_export: ExportCounts | None = None
+    """The counts of the log's copy outside the cluster. None if there is none. Written by it."""
 
     intent_signals: Signals = field(default_factory=Signals)
     """Notified by the server after a write to the store; keys are APIs. Control listens."""

@@ -27,6 +27,7 @@ SETTINGS = {
     },
     "https": {"gateway": {"tls": {"secret": "models-tls"}}},
     "store": {"operator": {"store": {"secret": "gyrus-store", "key": "uri"}}},
+    "CloudWatch": {"cloudwatch": {"cluster": "models", "region": "eu-west-1"}},
     "node cache": {"node_cache": {"path": "/var/cache/gyrus"}, "pod_security": "privileged"},
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
 }

@@ -11,7 +11,7 @@ from gyrus.contract.operator import LogLine
 from gyrus.log_archive.log_merge import Copy, LogMerge
 
 some_lines = st.lists(st.sampled_from("abc"))
-orders = st.lists(st.sampled_from(Copy), max_size=40)
+orders = st.lists(st.sampled_from([Copy.CLUSTER, Copy.ARCHIVE]), max_size=40)
 
 
 def line(message: str, run: int = 0) -> LogLine:

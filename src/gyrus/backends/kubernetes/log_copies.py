@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gyrus.aio.backoff import Backoff
 from gyrus.aio.clock import Clock
@@ -17,7 +18,6 @@ from gyrus.contract.operator import LogLine
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import KubernetesError, ObjectInvalid, ObjectNotFound
 from gyrus.log_archive.archive import ArchiveError, LogBatch
-from gyrus.log_archive.intake import LogIntake
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,25 @@ ContainerRun = tuple[str, str, int]
 RunningCopies = dict[ContainerRun, asyncio.Task[None]]
 
 
+class BatchIntake(Protocol):
+    """Takes batches; :class:`gyrus.log_archive.intake.LogIntake` does."""
+
+    async def add(self, batch: LogBatch) -> None:
+        """Take a batch. Raises ArchiveError."""
+        ...
+
+    async def last_batch(self, api: str, replica: str, source: str = "") -> int | None:
+        """Return the number of a source's last batch. Returns None if none is known. Raises ArchiveError."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class LogCopies:
     """Reads each container from its first to its last line. An earlier operator may have begun."""
 
     client: ClusterClient
     namespace: str
-    intake: LogIntake
+    intake: BatchIntake
     clock: Clock
     pods: Callable[[], Iterable[OwnPod]]
     """Returns the pods that exist."""

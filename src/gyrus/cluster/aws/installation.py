@@ -8,7 +8,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from gyrus.cluster.aws.cluster_spec import ClusterSpec, Scheme
 from gyrus.cluster.aws.resource_names import cluster_tags
 from gyrus.cluster.manifests.objects import Installation
-from gyrus.cluster.settings import ClusterSettings, ExternalApi, GatewayPods, NodeScaling, StoreSecret
+from gyrus.cluster.settings import (
+    CloudWatchSettings,
+    ClusterSettings,
+    ExternalApi,
+    GatewayPods,
+    NodeScaling,
+    StoreSecret,
+)
 
 STORE_SECRET = "gyrus-store"
 STORE_KEY = "url"
@@ -39,9 +46,17 @@ def installation_of(
             ),
             "gateway": _chosen(gateway, gateway_service(spec)),
             "nodes": own.nodes or node_scaling(spec, base or {}),
+            "cloudwatch": own.cloudwatch or cloudwatch(spec),
         }
     )
     return Installation(spec.gyrus.namespace, settings)
+
+
+def cloudwatch(spec: ClusterSpec) -> CloudWatchSettings | None:
+    """Return the place of log and metrics. None with cloudwatch: false."""
+    if not spec.cloudwatch:
+        return None
+    return CloudWatchSettings(cluster=spec.cluster_name, region=spec.region)
 
 
 def gateway_service(spec: ClusterSpec) -> GatewayPods:

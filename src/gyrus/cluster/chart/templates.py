@@ -22,6 +22,7 @@ from gyrus.cluster.manifests.objects import MANAGED_BY, SPREADS_BY_TEMPLATE, Ins
 from gyrus.cluster.settings import (
     NO_STORAGE,
     ArchiveBounds,
+    CloudWatchSettings,
     ClusterSettings,
     EndpointTls,
     ExternalApi,
@@ -54,6 +55,7 @@ CONDITIONS = {
     "nodes": ".Values.nodes",
     "planned nodes": 'and .Values.nodes (eq (dig "scaler" "gyrus" (.Values.nodes | default dict)) "gyrus")',
     "objects": ".Values.objects",
+    "CloudWatch": ".Values.cloudwatch",
     "policies": ".Values.network_policies",
     "pod monitors": ".Values.pod_monitor",
     "TLS": ".Values.gateway.tls",
@@ -130,7 +132,7 @@ PARTS: Mapping[str, TemplatePart] = {
         (
             "stored", "store", "storage class", "external API", "API's node port",
             "API's annotations", "URL", "pull secrets",
-            "budgets", "spreads by template", "node cache", "nodes", "objects",
+            "budgets", "spreads by template", "node cache", "nodes", "objects", "CloudWatch",
         ),
     ),
     "gateway": TemplatePart(
@@ -225,6 +227,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
         node_cache=_node_cache() if holds["node cache"] else None,
         nodes=_nodes(planned=holds["planned nodes"]) if holds["nodes"] or holds["planned nodes"] else None,
         objects=_objects() if holds["objects"] else None,
+        cloudwatch=_cloudwatch() if holds["CloudWatch"] else None,
         network_policies=holds["policies"],
         pod_monitor=holds["pod monitors"],
     )
@@ -265,6 +268,14 @@ def _objects() -> ObjectBucket:
     secret = ObjectBucket.model_fields["secret"].default
     return ObjectBucket.model_construct(
         url=value("objects.url"), secret=value(f"objects.secret | default `{secret}`")
+    )
+
+
+def _cloudwatch() -> CloudWatchSettings:
+    return CloudWatchSettings.model_construct(
+        cluster=value("cloudwatch.cluster"),
+        region=value("cloudwatch.region"),
+        log_group=value('cloudwatch.log_group | default (printf "/gyrus/%s" .Values.cloudwatch.cluster)'),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gyrus.cluster.aws.resource_names import log_group
 from gyrus.cluster.manifests.foundation import PLATFORM, REPLICAS
 from gyrus.cluster.manifests.objects import (
     Installation,
@@ -159,7 +160,14 @@ def _container(installation: Installation) -> Manifest:
         "image": settings.images.gyrus,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python", "-m", "gyrus.operator"],
-        "args": ["--cluster", "--home", names.HOME_FOLDER, *store_file, *_log_archive(installation)],
+        "args": [
+            "--cluster",
+            "--home",
+            names.HOME_FOLDER,
+            *store_file,
+            *_log_archive(installation),
+            *_cloudwatch(installation),
+        ],
         "env": _environment(installation),
         **_variables_of_objects(installation),
         "ports": [
@@ -190,6 +198,16 @@ def _log_archive(installation: Installation) -> list[str]:
     limits = installation.settings.operator.log_archive
     values = {"per-api": limits.per_api, "total": limits.total, "age": limits.age}
     return [word for name, value in values.items() for word in (f"--log-archive-{name}", value)]
+
+
+def _cloudwatch(installation: Installation) -> list[str]:
+    """Return the arguments for CloudWatch. Empty if log and metrics are not sent there."""
+    chosen = installation.settings.cloudwatch
+    if chosen is None:
+        return []
+    group = chosen.log_group or log_group(chosen.cluster)
+    values = {"cluster": chosen.cluster, "region": chosen.region, "log-group": group}
+    return [word for name, value in values.items() for word in (f"--cloudwatch-{name}", value)]
 
 
 def _environment(installation: Installation) -> list[Manifest]:

@@ -44,6 +44,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}, "pod_monitor": True},
     "store": {"operator": {"store": {"secret": "gyrus-store"}, "api": {"service": "LoadBalancer"}}},
+    "CloudWatch": {"cloudwatch": {"cluster": "models", "region": "eu-west-1"}},
     "node cache": {"node_cache": {"size": "1Gi"}, "pod_security": "privileged"},
     "store with a key": {"operator": {"store": {"secret": "db", "key": "uri"}, "storage": "none"}},
     "class without storage": {"operator": {"storage": "none", "storage_class": "fast"}},

@@ -114,6 +114,13 @@ def _valid(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def batch_number(text: str) -> int | None:
+    """Return the number of the batch that an event is of. Returns None if gyrus did not write the event."""
+    document = _decoded(text)
+    number = document.id.partition(".")[0] if document else ""
+    return int(number) if number.isdecimal() else None
+
+
 class DocumentReader:
     """Turns events in the order of their times into lines: each once, and joined from its parts."""
 

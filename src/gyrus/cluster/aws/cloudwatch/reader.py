@@ -25,6 +25,8 @@ WINDOW_GROWTH = 4
 @dataclass(slots=True)
 class _PageCount:
     left: int = MOST_PAGES
+    cut_off: bool = False
+    """True if there are further pages, which are not read."""
 
 
 async def read_lines(
@@ -98,7 +100,7 @@ async def _between(
     for line in reader.rest():
         if begin <= line.time < end:
             yield line
-    if pages.left <= 0:
+    if pages.cut_off:
         yield _cut_off(query, end)
 
 
@@ -113,6 +115,7 @@ async def _events(
         if not answer.get("nextToken"):
             return
         arguments = arguments | {"nextToken": answer["nextToken"]}
+    pages.cut_off = True
 
 
 def _arguments(target: CloudWatchTarget, query: LogQuery, window: tuple[float, float]) -> dict[str, Any]:
@@ -127,7 +130,7 @@ def _arguments(target: CloudWatchTarget, query: LogQuery, window: tuple[float, f
 
 
 def _cut_off(query: LogQuery, time: float) -> LogLine:
-    message = f"later lines are left out here, since {MOST_PAGES} pages of CloudWatch are read: use --since"
+    message = f"lines are left out here: CloudWatch has more than {MOST_PAGES} pages. Use a later --since"
     return LogLine(
         time=time, replica=query.replica or query.api, message=message, stream="gyrus", level="warning"
     )

@@ -120,6 +120,7 @@ class LogShipper:
 
     async def run(self) -> None:
         """Send until cancelled; then send what is left, for at most FLUSH seconds."""
+        self._more.set()  # an earlier run may have left batches
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._send(), name="CloudWatch: log")
@@ -133,7 +134,7 @@ class LogShipper:
         while True:
             await self._more.wait()
             await self._clock.sleep(EVERY)
-            while len(self._backlog):
+            while self._unsent or len(self._backlog):
                 await self._round(self._backlog.take(ROUND))
             self._more.clear()
 

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-NAMESPACE = "gyrus"
-"""The namespace of all metrics."""
-LOG_GROUP = re.compile(r"[-._/#A-Za-z0-9]{1,512}")
+from gyrus.cluster.aws import resource_names as names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudWatchTarget:
-    """The log group and the dimension of one cluster."""
+    """The log group and the namespace of metrics of one cluster."""
 
     region: str
     cluster: str
-    """The value of the dimension ``cluster`` of all metrics."""
+    """Its name in cluster.yaml."""
     log_group: str
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its metrics."""
+        return names.metrics_namespace(self.cluster)
 
     @classmethod
     def of(cls, cluster: str, region: str, log_group: str = "") -> CloudWatchTarget:
-        return cls(region=region, cluster=cluster, log_group=log_group or default_log_group(cluster))
-
-
-def default_log_group(cluster: str) -> str:
-    """Return the log group of a cluster for which none is set.
-
-    >>> default_log_group("models")
-    '/gyrus/models'
-    """
-    return f"/gyrus/{cluster}"
+        """Return the target of a cluster. ``log_group``: by default the one of its base stack."""
+        return cls(region=region, cluster=cluster, log_group=log_group or names.log_group(cluster))
 
 
 def api_streams(api: str) -> str:
