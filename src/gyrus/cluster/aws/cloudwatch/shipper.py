@@ -47,6 +47,8 @@ FLUSH = 3.0
 RETRY = Backoff(1.0, 30.0)
 KEPT_DAYS = 30
 """Retention of a log group that the shipper had to create. A base stack sets its own."""
+AHEAD = 60.0
+"""Seconds by which the clock of a node may be ahead of the operator's."""
 KNOWN = 4096
 """Sources whose last batch is remembered."""
 EXISTS = "ResourceAlreadyExistsException"
@@ -79,7 +81,7 @@ class LogShipper:
         self._target = target
         self._clock = clock
         self._revision_of = revision_of
-        self._backlog = backlog or EventBacklog()
+        self._backlog = EventBacklog() if backlog is None else backlog
         self._more = asyncio.Event()
         self._unsent: list[_Unsent] = []
         """Batches of the present round, without those that CloudWatch has."""
@@ -116,7 +118,8 @@ class LogShipper:
         self._more.set()
 
     def read(self, query: LogQuery, until: float) -> AsyncGenerator[LogLine]:
-        return read_lines(self._calls, self._target, query, min(until, self._clock.now().timestamp()))
+        latest = self._clock.now().timestamp() + AHEAD
+        return read_lines(self._calls, self._target, query, min(until, latest))
 
     async def run(self) -> None:
         """Send until cancelled; then send what is left, for at most FLUSH seconds."""
