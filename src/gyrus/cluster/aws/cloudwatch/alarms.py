@@ -53,6 +53,13 @@ _RULES = (
         minutes=3,
     ),
     _Rule(
+        id="ErrorAlarm",
+        meaning="More than 5 % of all answers have been 5XX, for five minutes.",
+        metric=metric.ERROR_SHARE,
+        statistic="Average",
+        above=5,
+    ),
+    _Rule(
         id="WaitingAlarm",
         meaning="Requests have waited for a replica for two minutes.",
         metric=metric.OLDEST_HELD,
@@ -76,15 +83,16 @@ _RULES = (
         above=0,
     ),
 )
-ERROR_SHARE = 0.05
-"""Part of all answers that are 5XX, above which there is an alarm."""
-LEAST_REQUESTS = 20
-"""Answers in five minutes, below which a share says little."""
 
 
 def alarms(cluster_name: str) -> list[HealthAlarm]:
     """Return the alarms of a cluster. They notify no topic until the user adds one."""
-    return [*(_alarm(cluster_name, rule) for rule in _RULES), _error_alarm(cluster_name)]
+    return [_alarm(cluster_name, rule) for rule in _RULES]
+
+
+def alarm_prefix(cluster: str) -> str:
+    """Return what the names of a cluster's alarms begin with."""
+    return f"gyrus-{cluster}-"
 
 
 def _alarm(cluster: str, rule: _Rule) -> HealthAlarm:
@@ -107,33 +115,5 @@ def _alarm(cluster: str, rule: _Rule) -> HealthAlarm:
     )
 
 
-def _error_alarm(cluster: str) -> HealthAlarm:
-    def queried(id: str, own: MetricName) -> dict[str, Any]:
-        of = {"Namespace": names.metrics_namespace(cluster), "MetricName": own.name}
-        return {
-            "Id": id,
-            "MetricStat": {"Metric": of, "Period": 5 * metric.PERIOD, "Stat": "Sum"},
-            "ReturnData": False,
-        }
-
-    share = f"IF(requests >= {LEAST_REQUESTS}, errors / requests, 0)"
-    meaning = f"More than {ERROR_SHARE:.0%} of all answers in five minutes were 5XX."
-    return HealthAlarm(
-        id="ErrorAlarm",
-        properties={
-            **_named(cluster, "ErrorAlarm", meaning),
-            "Metrics": [
-                {"Id": "share", "Expression": share, "Label": "Share of 5XX", "ReturnData": True},
-                queried("errors", metric.ALL_ERRORS),
-                queried("requests", metric.ALL_REQUESTS),
-            ],
-            "EvaluationPeriods": 1,
-            "Threshold": ERROR_SHARE,
-            "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": "notBreaching",
-        },
-    )
-
-
 def _named(cluster: str, id: str, meaning: str) -> dict[str, Any]:
-    return {"AlarmName": f"gyrus-{cluster}-{id.removesuffix('Alarm')}", "AlarmDescription": meaning}
+    return {"AlarmName": alarm_prefix(cluster) + id.removesuffix("Alarm"), "AlarmDescription": meaning}

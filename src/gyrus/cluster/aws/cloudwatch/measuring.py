@@ -117,19 +117,20 @@ def _of_cluster(
     apis: Sequence[Api], board: Board, before: MetricCounters, after: MetricCounters, now: float
 ) -> Iterator[MetricValue]:
     names = {api.name for api in apis}
-    errors = (
+    requests = sum(growth(before.requests.get(api, 0), number) for api, number in after.requests.items())
+    errors = sum(
         growth(before.codes.get(key, 0), number) for key, number in after.codes.items() if key[1] == "5xx"
     )
     values = {
         metric.HEARTBEAT: 1.0,
         metric.GATEWAY: float(board.gateway == "running"),
-        metric.ALL_REQUESTS: sum(
-            growth(before.requests.get(api, 0), number) for api, number in after.requests.items()
-        ),
-        metric.ALL_ERRORS: sum(errors),
+        metric.ALL_REQUESTS: requests,
+        metric.ALL_ERRORS: errors,
         metric.OLDEST_HELD: 0.0 if after.held_since is None else now - after.held_since,
         metric.FAILED_STARTS: len(names & board.start_failures.keys()),
         metric.DROPPED_LINES: growth(before.dropped_lines, after.dropped_lines),
         metric.DROPPED_EVENTS: growth(before.dropped_events, after.dropped_events),
     }
+    if requests >= metric.LEAST_REQUESTS:
+        values[metric.ERROR_SHARE] = 100 * errors / requests
     return (MetricValue(own, value) for own, value in values.items())

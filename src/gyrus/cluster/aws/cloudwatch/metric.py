@@ -15,6 +15,8 @@ MOST_APIS = 50
 """APIs with metrics of their own: those with the most requests. The others are counted together."""
 OTHERS = "(others)"
 """The value of the dimension for the APIs that have no metrics of their own."""
+LEAST_REQUESTS = 20
+"""Answers in a minute, below which the share of errors says little and is left out."""
 PERIOD = 60
 """Seconds between two values."""
 
@@ -48,12 +50,14 @@ HEARTBEAT = MetricName("OperatorHeartbeat", "Count", "1 from the operator that l
 GATEWAY = MetricName("GatewayRunning", "Count", "1 if the gateways serve their configuration, else 0")
 ALL_REQUESTS = MetricName("AllRequests", "Count", "answered requests of all APIs")
 ALL_ERRORS = MetricName("All5XX", "Count", "answers of all APIs with a status of 500 to 599")
+ERROR_SHARE = MetricName("5XXShare", "Percent", "part of all answers that are 5XX, in busy minutes")
 OLDEST_HELD = MetricName("HeldSeconds", "Seconds", "for how long some API has had waiting requests")
 FAILED_STARTS = MetricName("FailingApis", "Count", "APIs whose latest start of a replica failed")
 DROPPED_LINES = MetricName("DroppedLogLines", "Count", "lines of the log that did not reach CloudWatch")
 DROPPED_EVENTS = MetricName("DroppedEvents", "Count", "events that could not be stored")
 CLUSTER_METRICS = (
-    HEARTBEAT, GATEWAY, ALL_REQUESTS, ALL_ERRORS, OLDEST_HELD, FAILED_STARTS, DROPPED_LINES, DROPPED_EVENTS,
+    HEARTBEAT, GATEWAY, ALL_REQUESTS, ALL_ERRORS, ERROR_SHARE, OLDEST_HELD, FAILED_STARTS, DROPPED_LINES,
+    DROPPED_EVENTS,
 )  # fmt: skip
 """The metrics of the cluster, without a dimension."""
 

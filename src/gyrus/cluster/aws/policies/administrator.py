@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gyrus.cluster.aws import resource_names as aws_names
+from gyrus.cluster.aws.cloudwatch.alarms import alarm_prefix
+from gyrus.cluster.aws.cloudwatch.dashboard import dashboard_name
 from gyrus.cluster.aws.policies.attached import every_attached_policy
 from gyrus.cluster.aws.policies.statement import PolicyScope, PolicyStatement
 
@@ -298,6 +300,7 @@ def _data(scope: PolicyScope) -> Iterator[PolicyStatement]:
     )
     if scope.spec.cloudwatch:
         yield from _log_groups(scope)
+        yield from _health(scope)
 
 
 def _log_groups(scope: PolicyScope) -> Iterator[PolicyStatement]:
@@ -326,6 +329,33 @@ def _log_groups(scope: PolicyScope) -> Iterator[PolicyStatement]:
         ),
         resources=(scope.arn("logs", "log-group:*"),),
         reason="CloudFormation finds a log group among all, and reads its settings.",
+    )
+
+
+def _health(scope: PolicyScope) -> Iterator[PolicyStatement]:
+    yield PolicyStatement(
+        name="ChangeDashboardAndAlarms",
+        actions=(
+            "cloudwatch:PutDashboard",
+            "cloudwatch:GetDashboard",
+            "cloudwatch:DeleteDashboards",
+            "cloudwatch:PutMetricAlarm",
+            "cloudwatch:DeleteAlarms",
+            "cloudwatch:TagResource",
+            "cloudwatch:UntagResource",
+            "cloudwatch:ListTagsForResource",
+        ),
+        resources=(
+            f"arn:{scope.partition}:cloudwatch::{scope.account}:dashboard/{dashboard_name(scope.cluster)}",
+            scope.arn("cloudwatch", f"alarm:{alarm_prefix(scope.cluster)}*"),
+        ),
+        reason="The dashboard of the cluster, and the alarms on its health.",
+    )
+    yield PolicyStatement(
+        name="FindAlarms",
+        actions=("cloudwatch:DescribeAlarms",),
+        resources=(scope.arn("cloudwatch", "alarm:*"),),
+        reason="CloudFormation finds an alarm among all.",
     )
 
 

@@ -20,6 +20,7 @@ from gyrus.cluster.aws.templates.document import (
     substituted,
     template,
 )
+from gyrus.cluster.aws.templates.health import health
 from gyrus.cluster.aws.templates.network import Network, network_of
 from gyrus.cluster.aws.templates.notices import QUEUE, notices
 from gyrus.cluster.aws.templates.storage import RETENTION, storage
@@ -68,6 +69,7 @@ def _rendered(spec: ClusterSpec, facts: AccountFacts) -> StackTemplate:
         **roles.roles(spec),
         **control_plane(spec, facts, network, RETENTION),
         **storage(spec, facts.data),
+        **health(spec),
         **(notices(spec) if spec.scaler == "gyrus" else {}),
     }
     return template(

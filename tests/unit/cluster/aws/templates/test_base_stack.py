@@ -50,7 +50,9 @@ def test_a_small_cluster() -> None:
         *("IAM::InstanceProfile", "Logs::LogGroup", "EKS::Cluster", "EKS::AccessEntry"),
         *("EKS::Addon",) * 3,
         *("EKS::PodIdentityAssociation",) * 2,
-        *("S3::Bucket", "S3::BucketPolicy", "Logs::LogGroup", "SQS::Queue", "SQS::QueuePolicy"),
+        *("S3::Bucket", "S3::BucketPolicy", "Logs::LogGroup", "CloudWatch::Dashboard"),
+        *("CloudWatch::Alarm",) * 6,
+        *("SQS::Queue", "SQS::QueuePolicy"),
         *("Events::Rule",) * 5,
     ]
     subnets = of_type(template, "EC2::Subnet")
