@@ -94,7 +94,10 @@ async def _between(
     reader = DocumentReader()
     async with aclosing(_events(calls, _arguments(target, query, window), pages)) as events:
         async for event in events:
-            for line in reader.lines(str(event.get("logStreamName", "")), str(event.get("message", ""))):
+            stream = str(event.get("logStreamName", ""))
+            if not stream.startswith(api_streams(query.api)):  # some emulators ignore the prefix
+                continue
+            for line in reader.lines(stream, str(event.get("message", ""))):
                 if begin <= line.time < end:
                     yield line
     for line in reader.rest():
