@@ -103,7 +103,9 @@ ObjectName = Annotated[
 
 CloudWatchCluster = Annotated[
     str,
-    _Matches(re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,99}"), "is not a cluster's name; write for example models"),
+    _Matches(
+        re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,99}"), "is no name of a cluster; write for example models"
+    ),
 ]
 LogGroupName = Annotated[
     str,
@@ -357,13 +359,7 @@ class CloudWatchSettings(Model):
     cluster: CloudWatchCluster = Field(examples=["models"])
     """The cluster's name: the metrics are in the namespace gyrus/NAME."""
     region: CloudWatchRegion = Field(examples=["us-east-1"])
-    log_group: Annotated[
-        str,
-        _Matches(
-            re.compile(r"|[-._/#A-Za-z0-9]{1,512}"),
-            "is not a log group's name; write for example /gyrus/models",
-        ),
-    ] = ""
+    log_group: LogGroupName = ""
     """The log group (default: /gyrus/NAME)."""
 
 

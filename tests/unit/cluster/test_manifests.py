@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gyrus.cluster.manifests import access, chart_jobs
+from gyrus.cluster.manifests import access, chart_jobs, operator
 from gyrus.cluster.manifests.installation import foundations, platform, services
 from gyrus.cluster.manifests.objects import Installation, is_own
 from gyrus.cluster.secrets import manifests as secret_manifests
@@ -215,3 +215,18 @@ def test_the_operators_services_reach_the_leader_alone() -> None:
     for service in services(installation(SETTINGS["node ports"])):
         if service["metadata"]["name"] != names.GATEWAY:
             assert service["spec"]["selector"] == {names.ROLE_LABEL: "operator", names.LEADER_LABEL: "true"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "group"), [({}, "/gyrus/models"), ({"log_group": "/mine/models"}, "/mine/models")]
+)
+def test_the_operator_sends_to_cloudwatch_only_if_asked_to(settings: dict[str, Any], group: str) -> None:
+    def arguments(settings: dict[str, Any]) -> list[str]:
+        pod = operator.deployment(installation(settings))["spec"]["template"]["spec"]
+        return pod["containers"][0]["args"]
+
+    chosen = {"cloudwatch": {"cluster": "models", "region": "eu-west-1", **settings}}
+    assert [word for word in arguments(chosen) if word not in arguments({})] == [
+        *("--cloudwatch-cluster", "models", "--cloudwatch-region", "eu-west-1"),
+        *("--cloudwatch-log-group", group),
+    ]

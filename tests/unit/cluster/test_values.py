@@ -49,6 +49,19 @@ def test_an_empty_file_means_the_defaults(text: str) -> None:
             'v:1:31: operator.log_archive.age: "7d" is not a duration; write for example 168h for a week',
         ),
         (
+            "cloudwatch: {region: eu-west-1}\n",
+            "v:1:13: cloudwatch.cluster: is missing; write for example cluster: models",
+        ),
+        (
+            "cloudwatch: {cluster: models, region: Ireland}\n",
+            'v:1:39: cloudwatch.region: "Ireland" is not a region; write for example us-east-1',
+        ),
+        (
+            "cloudwatch: {cluster: models, region: eu-west-1, log_group: 'a b'}\n",
+            'v:1:61: cloudwatch.log_group: "a b" is not the name of a log group; '
+            "write for example /gyrus/models",
+        ),
+        (
             "gateway: {service: ClusterIP, node_port: 30080}\n",
             "v:1:31: gateway.node_port: a Service of type ClusterIP has no port on nodes; "
             "write service: NodePort",

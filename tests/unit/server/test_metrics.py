@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gyrus.log_archive.export import ExportCounts
 from gyrus.log_archive.intake import ArchiveCounts
 from gyrus.server.metrics import exposition, snapshot_of
 from gyrus.state.board import Board, Traffic
@@ -16,6 +17,17 @@ async def test_the_log_archive_is_counted_where_there_is_one() -> None:
     assert "gyrus_log_archive_bytes 100.0" in text
     assert "gyrus_log_archive_lines_total 3.0" in text
     assert "gyrus_log_archive_failures_total 2.0" in text
+
+
+async def test_the_export_of_the_log_is_counted_where_there_is_one() -> None:
+    board, store = Board(), MemoryStore()
+    assert b"gyrus_log_export" not in await exposition(store, board)
+    board.log_export = ExportCounts(lines=3, dropped=2, failures=1, waiting=100)
+    text = (await exposition(store, board)).decode()
+    assert "gyrus_log_export_waiting_bytes 100.0" in text
+    assert "gyrus_log_export_lines_total 3.0" in text
+    assert "gyrus_log_export_dropped_total 2.0" in text
+    assert "gyrus_log_export_failures_total 1.0" in text
 
 
 def test_what_is_rendered_does_not_change_meanwhile() -> None:

@@ -5,7 +5,7 @@ import pytest
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.installation import installation_of, store_url
 from gyrus.cluster.manifests import gateway, operator
-from gyrus.cluster.settings import ClusterSettings, ExternalApi, GatewayPods
+from gyrus.cluster.settings import CloudWatchSettings, ClusterSettings, ExternalApi, GatewayPods
 
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1a2b3c4d"
 PREFIX = "service.beta.kubernetes.io/"
@@ -117,3 +117,11 @@ def test_a_service_of_another_type_has_no_load_balancer():
 )
 def test_the_password_joins_the_url(url: str, expected: str):
     assert store_url(url, "p/w") == expected
+
+
+def test_log_and_metrics_go_to_cloudwatch_unless_the_file_turns_it_off():
+    chosen = installation_of(spec(cluster_name="models")).settings.cloudwatch
+    assert chosen == CloudWatchSettings(cluster="models", region="eu-west-1")
+    assert installation_of(spec(cloudwatch=False)).settings.cloudwatch is None
+    own = ClusterSettings(cloudwatch=CloudWatchSettings(cluster="other", region="us-east-1"))
+    assert installation_of(spec(), own).settings.cloudwatch == own.cloudwatch

@@ -81,6 +81,7 @@ _RULES = (
         metric=metric.DROPPED_LINES,
         statistic="Sum",
         above=0,
+        minutes=1,
     ),
 )
 
