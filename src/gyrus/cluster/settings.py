@@ -101,21 +101,12 @@ ObjectName = Annotated[
 ]
 
 
-CloudWatchCluster = Annotated[
-    str,
-    _Matches(
-        re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,99}"), "is no name of a cluster; write for example models"
-    ),
-]
 LogGroupName = Annotated[
     str,
     _Matches(
         re.compile(r"|[-._/#A-Za-z0-9]{1,512}"),
         "is not the name of a log group; write for example /gyrus/models",
     ),
-]
-CloudWatchRegion = Annotated[
-    str, _Matches(re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "is not a region; write for example us-east-1")
 ]
 
 
@@ -356,9 +347,9 @@ class ObjectBucket(Model):
 class CloudWatchSettings(Model):
     """The log group and the metrics of the cluster in CloudWatch. The operator's role must allow them."""
 
-    cluster: CloudWatchCluster = Field(examples=["models"])
+    cluster: ClusterName = Field(examples=["models"])
     """The cluster's name: the metrics are in the namespace gyrus/NAME."""
-    region: CloudWatchRegion = Field(examples=["us-east-1"])
+    region: Region = Field(examples=["us-east-1"])
     log_group: LogGroupName = ""
     """The log group (default: /gyrus/NAME)."""
 

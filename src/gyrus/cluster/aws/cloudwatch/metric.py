@@ -16,7 +16,7 @@ MOST_APIS = 50
 OTHERS = "(others)"
 """The value of the dimension for the APIs that have no metrics of their own."""
 LEAST_REQUESTS = 20
-"""Answers in a minute, below which the share of errors says little and is left out."""
+"""Answers in a minute, below which the share of errors is left out."""
 PERIOD = 60
 """Seconds between two values."""
 
