@@ -90,8 +90,8 @@ class Cluster:
         lines = tuple(LogLine(time=time.time(), replica=replica, message=message) for message in messages)
         await self.intake.add(LogBatch(api=api, replica=replica, number=number, lines=lines))
 
-    async def read(self, **query: Any) -> list[str]:
-        asked = LogQuery(api="iris", **{"since": time.time() - 3 * 86_400, **query})
+    async def read(self, *, replica: str | None = None, tail: int | None = None) -> list[str]:
+        asked = LogQuery(api="iris", since=time.time() - 3 * 86_400, replica=replica, tail=tail)
         async with aclosing(self.intake.read(asked)) as lines:
             return [line.message async for line in lines]
 

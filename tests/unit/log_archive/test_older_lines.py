@@ -53,8 +53,10 @@ async def archive_of(batches: Sequence[Sequence[LogLine]], kept: int) -> Segment
     return archive
 
 
-async def read(archive: SegmentedArchive, export: ExportOf, **query: float | int | None) -> list[LogLine]:
-    asked = LogQuery(api="iris", **{"since": 0.0, **query})  # type: ignore[arg-type]
+async def read(
+    archive: SegmentedArchive, export: ExportOf, since: float = 0.0, tail: int | None = None
+) -> list[LogLine]:
+    asked = LogQuery(api="iris", since=since, tail=tail)
     async with aclosing(read_with_older(archive, export, asked)) as lines:
         return [each async for each in lines]
 

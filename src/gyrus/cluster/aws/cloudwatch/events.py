@@ -34,14 +34,14 @@ class LogEvent(NamedTuple):
     """Bytes that CloudWatch counts for it."""
 
 
-EventBatch = tuple[LogEvent, ...]
+LogEventBatch = tuple[LogEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DividedEvents:
     """Events that are ready to be sent."""
 
-    batches: tuple[EventBatch, ...]
+    batches: tuple[LogEventBatch, ...]
     too_old: int = 0
     """Events that CloudWatch would refuse because of their age."""
     too_new: int = 0
@@ -63,7 +63,7 @@ def divided(events: Iterable[LogEvent], now: float) -> DividedEvents:
     """
     moment = int(now * 1000)
     oldest, newest = moment - OLDEST + MARGIN, moment + NEWEST - MARGIN
-    batches: list[EventBatch] = []
+    batches: list[LogEventBatch] = []
     current: list[LogEvent] = []
     size = too_old = too_new = 0
     for each in sorted(events, key=_time):

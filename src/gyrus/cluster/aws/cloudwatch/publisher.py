@@ -24,7 +24,7 @@ MOST_VALUES = 1000
 """Values of one call. With names of 63 characters they take about 300 KB; a call may have 1 MB."""
 
 
-class ApiList(Protocol):
+class ApiSource(Protocol):
     """The APIs that exist; the store has them."""
 
     async def apis(self) -> tuple[Api, ...]: ...
@@ -37,7 +37,7 @@ class MetricPublisher:
     calls: AwsCaller
     target: CloudWatchTarget
     clock: Clock
-    store: ApiList
+    store: ApiSource
     board: Board
     export: ExportCounts
     _before: MetricCounters | None = field(default=None, init=False)

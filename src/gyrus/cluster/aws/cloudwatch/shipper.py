@@ -24,7 +24,7 @@ from gyrus.aio.clock import Clock
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cloudwatch.backlog import EventBacklog, TakenEvents
 from gyrus.cluster.aws.cloudwatch.documents import events_of
-from gyrus.cluster.aws.cloudwatch.events import EventBatch, LogEvent, divided
+from gyrus.cluster.aws.cloudwatch.events import LogEvent, LogEventBatch, divided
 from gyrus.cluster.aws.cloudwatch.reader import read_lines
 from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget, replica_stream
 from gyrus.cluster.aws.errors import AwsError, AwsNotFound, AwsRejected
@@ -62,7 +62,7 @@ class _Unsent:
     """A batch, and the stream that gets it."""
 
     stream: str
-    events: EventBatch
+    events: LogEventBatch
 
 
 class LogShipper:
