@@ -28,8 +28,8 @@ def node_scaling(document: str) -> NodeScaling | None:
         (first, *_) = error.errors()
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise StartError(
-            f"The variable {NODES_VARIABLE} cannot be read: {where}: {first['msg']}. Check nodes of the values "
-            "file, and run `gyrus cluster install` again."
+            f"The variable {NODES_VARIABLE} cannot be read: {where}: {first['msg']}. Check nodes of the "
+            "values file, and run `gyrus cluster install` again."
         ) from error
 
 

@@ -37,11 +37,14 @@ class ReplicaDemand:
     async def _workload(self, api: Api) -> Workload | None:
         key = (api.name, api.target.revision)
         if key not in self._workloads:
-            revision = await self.store.revision(*key)
-            spec = revision.spec if revision else None
-            replicated = revision is not None and isinstance(spec, ReplicatedSpec)
-            self._workloads[key] = spec.workload(revision.package) if replicated else None
+            self._workloads[key] = await self._read(*key)
         return self._workloads[key]
+
+    async def _read(self, api: str, number: int) -> Workload | None:
+        revision = await self.store.revision(api, number)
+        if revision is None or not isinstance(revision.spec, ReplicatedSpec):
+            return None
+        return revision.spec.workload(revision.package)
 
     def _required(self, api: Api, workload: Workload) -> RequiredReplicas:
         return RequiredReplicas(

@@ -289,7 +289,7 @@ class Board:
     """The counts of the log archive. None if there is none. Written by it."""
 
     nodes: NodesView | None = None
-    """The nodes of a cluster as they are planned. None if the operator plans none. Written by their driver."""
+    """The nodes of a cluster as the operator plans them. None if it plans none. Written by their driver."""
     log_export: ExportCounts | None = None
     """The counts of the log's copy outside the cluster. None if there is none. Written by it."""
 

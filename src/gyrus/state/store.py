@@ -161,8 +161,9 @@ class Store(Protocol):
         ...
 
     async def save_nodes_record(self, document: bytes) -> None:
-        """Store what the driver of nodes must know after a change of the operator, instead of the earlier
-        document. It is on disk when this returns.
+        """Store what the next driver of nodes must know, instead of the earlier document.
+
+        It is on disk when this returns.
         """
         ...
 

@@ -29,6 +29,13 @@ SETTINGS = {
     "store": {"operator": {"store": {"secret": "gyrus-store", "key": "uri"}}},
     "CloudWatch": {"cloudwatch": {"cluster": "models", "region": "eu-west-1"}},
     "node cache": {"node_cache": {"path": "/var/cache/gyrus"}, "pod_security": "privileged"},
+    "nodes": {
+        "nodes": {
+            "region": "eu-west-1",
+            "cluster": "vision",
+            "groups": [{"name": "cpu", "instance_type": "m5.large"}],
+        }
+    },
     "storage class": {"operator": {"storage": "1Gi", "storage_class": "fast"}},
 }
 

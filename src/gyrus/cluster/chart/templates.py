@@ -53,7 +53,7 @@ CONDITIONS = {
     "pull secrets": ".Values.images.pull_secrets",
     "node cache": ".Values.node_cache",
     "nodes": ".Values.nodes",
-    "planned nodes": 'and .Values.nodes (eq (dig "scaler" "gyrus" (.Values.nodes | default dict)) "gyrus")',
+    "planned nodes": 'eq (dig "scaler" "gyrus" (.Values.nodes | default dict)) "gyrus"',
     "objects": ".Values.objects",
     "CloudWatch": ".Values.cloudwatch",
     "policies": ".Values.network_policies",
@@ -121,7 +121,9 @@ class TemplatePart:
 
 PARTS: Mapping[str, TemplatePart] = {
     "priorities": TemplatePart(foundation.priority_classes),
-    "access": TemplatePart(lambda known: [*access.service_accounts(known), *access.roles(known)], ("planned nodes",)),
+    "access": TemplatePart(
+        lambda known: [*access.service_accounts(known), *access.roles(known)], ("nodes", "planned nodes")
+    ),
     "operator": TemplatePart(
         lambda known: [
             *operator.services(known),
@@ -225,7 +227,7 @@ def settings(holds: Mapping[str, bool]) -> ClusterSettings:
             annotations=_annotations("gateway") if holds["annotations"] else {},
         ),
         node_cache=_node_cache() if holds["node cache"] else None,
-        nodes=_nodes(planned=holds["planned nodes"]) if holds["nodes"] or holds["planned nodes"] else None,
+        nodes=_nodes(planned=holds["planned nodes"]) if holds["nodes"] else None,
         objects=_objects() if holds["objects"] else None,
         cloudwatch=_cloudwatch() if holds["CloudWatch"] else None,
         network_policies=holds["policies"],

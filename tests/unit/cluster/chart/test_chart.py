@@ -26,6 +26,12 @@ from gyrus.kubernetes.resources import Manifest, name_of
 from support.helm import CHART, helm, needs_helm, templated
 
 ROOT = Path(__file__).parents[4]
+NODES: dict[str, Any] = {
+    "region": "eu-west-1",
+    "cluster": "vision",
+    "notices": "https://sqs.eu-west-1.amazonaws.com/123456789012/gyrus-vision",
+    "groups": [{"name": "cpu", "instance_type": "m5.large", "spot": True, "max_instances": 3}],
+}
 VALUES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "node ports": {
@@ -66,6 +72,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "HTTPS at a URL without a port": {
         "gateway": {"url": "https://models.example.com", "tls": {"secret": "models-tls", "port": 8443}},
     },
+    "nodes": {"nodes": NODES},
+    "nodes of Karpenter": {"nodes": NODES | {"scaler": "karpenter"}},
     "url": {"gateway": {"url": "https://models.example.com", "service": "ClusterIP"}},
 }
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import fmean
 from typing import Any
 
 from gyrus.aio.clock import Clock
@@ -17,7 +16,7 @@ from gyrus.cluster.aws.instance_types import known_types
 from gyrus.cluster.aws.node_group import NodeGroup
 from gyrus.cluster.aws.nodes.observation import GroupRules
 from gyrus.cluster.aws.planned_groups import UnknownInstanceType, planned_group
-from gyrus.cluster.aws.prices.table import instance, packaged_prices
+from gyrus.cluster.aws.prices.table import PriceSource, PriceTable, UnitPrice, packaged_prices, spot
 from gyrus.cluster.aws.templates.node_boot import TAINTS, image_variant
 from gyrus.nodes.state import PlannedGroup
 
@@ -36,18 +35,19 @@ class GroupPrices:
     region: str
     groups: Sequence[NodeGroup]
     clock: Clock
-    _planned: tuple[PlannedGroup, ...] = field(init=False)
-    _spot: Mapping[str, float] = field(default_factory=dict[str, float])
-    """By instance type."""
+    _table: PriceTable = field(init=False)
+    _rules: GroupRules = field(init=False)
 
     def __post_init__(self) -> None:
-        self._planned = known_groups(self.groups, self.region)
+        self._table = packaged_prices(self.region)
+        self._rules = group_rules(self.groups, self._table)
+        for group in self.groups:
+            if group.name not in {one.name for one in self._rules.groups}:
+                log.error("No nodes are planned for the group %s: its instance types are unknown", group.name)
 
     def rules(self) -> GroupRules:
         """Return the groups with the present prices."""
-        return GroupRules(
-            groups=with_spot_prices(self._planned, self._spot), taints=group_taints(self.groups)
-        )
+        return self._rules
 
     async def run(self) -> None:
         """Read the spot prices again and again, until cancelled."""
@@ -71,49 +71,29 @@ class GroupPrices:
             ProductDescriptions=[SYSTEM],
             StartTime=self.clock.now(),
         )
-        self._spot = {**self._spot, **spot_prices(history)}
+        self._table = self._table.updated(latest_prices(history))
+        self._rules = group_rules(self.groups, self._table)
 
 
-def spot_prices(history: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the latest prices by instance type: the mean over the zones, since Auto Scaling chooses."""
-    latest: dict[tuple[str, str], tuple[datetime, float]] = {}
+def latest_prices(history: Iterable[Mapping[str, Any]]) -> dict[str, UnitPrice]:
+    """Return the latest spot price of each instance type and zone. ``history``: of EC2."""
+    latest: dict[str, tuple[datetime, float]] = {}
     for entry in history:
-        key = (entry["InstanceType"], entry["AvailabilityZone"])
+        key = spot(entry["InstanceType"], entry["AvailabilityZone"])
         found = (entry["Timestamp"], float(entry["SpotPrice"]))
         latest[key] = max(found, latest.get(key, found))
-    by_type: defaultdict[str, list[float]] = defaultdict(list)
-    for (name, _), (_, price) in latest.items():
-        by_type[name].append(price)
-    return {name: fmean(prices) for name, prices in by_type.items()}
+    return {
+        key: UnitPrice(price, PriceSource.SPOT_HISTORY, time.date()) for key, (time, price) in latest.items()
+    }
 
 
-def with_spot_prices(groups: Iterable[PlannedGroup], prices: Mapping[str, float]) -> tuple[PlannedGroup, ...]:
-    return tuple(
-        replace(
-            group,
-            instance_types=tuple(
-                replace(one, spot_price=prices.get(one.name, one.spot_price)) for one in group.instance_types
-            ),
-        )
-        for group in groups
-    )
-
-
-def known_groups(groups: Iterable[NodeGroup], region: str) -> tuple[PlannedGroup, ...]:
-    """Return the groups whose instance types are known. Others are logged and get no nodes."""
-    table = packaged_prices(region)
-
-    def price_of(name: str) -> float | None:
-        found = table.get(instance(name))
-        return found.usd if found else None
-
+def group_rules(groups: Sequence[NodeGroup], table: PriceTable) -> GroupRules:
+    """Return the groups for the planner. Those with unknown instance types are left out."""
     planned: list[PlannedGroup] = []
     for group in groups:
-        try:
-            planned.append(planned_group(group, known_types(), price_of))
-        except UnknownInstanceType as error:
-            log.error("No nodes are planned for the group %s: %s", group.name, error)
-    return tuple(planned)
+        with suppress(UnknownInstanceType):
+            planned.append(planned_group(group, known_types(), table))
+    return GroupRules(groups=tuple(planned), taints=group_taints(groups))
 
 
 def group_taints(groups: Sequence[NodeGroup]) -> dict[str, tuple[str, ...]]:

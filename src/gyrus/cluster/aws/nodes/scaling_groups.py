@@ -16,7 +16,7 @@ _ENDS = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupInstance:
+class ScalingInstance:
     """An instance of an Auto Scaling group."""
 
     id: str
@@ -29,7 +29,7 @@ class GroupInstance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedGroup:
+class ScalingGroup:
     """One Auto Scaling group: a node group's instances of one capacity type."""
 
     name: str
@@ -40,13 +40,13 @@ class ObservedGroup:
     """The most instances that Auto Scaling allows."""
     version: str
     """The version of the launch template for new instances; "" if it is not a number."""
-    instances: tuple[GroupInstance, ...]
+    instances: tuple[ScalingInstance, ...]
 
     @property
     def pool(self) -> str:
         return pool_name(self.group, self.capacity)
 
-    def is_outdated(self, instance: GroupInstance) -> bool:
+    def is_outdated(self, instance: ScalingInstance) -> bool:
         """Return whether an instance was made from another version of the launch template."""
         return bool(self.version and instance.version) and instance.version != self.version
 
@@ -61,7 +61,7 @@ class Ec2Instance:
     """True if it stops, or has ended."""
 
 
-def scaling_groups(described: Iterable[Mapping[str, Any]], cluster: str) -> tuple[ObservedGroup, ...]:
+def scaling_groups(described: Iterable[Mapping[str, Any]], cluster: str) -> tuple[ScalingGroup, ...]:
     """Return the Auto Scaling groups of a cluster. Others, and those with unknown tags, are left out.
 
     ``described``: entries of DescribeAutoScalingGroups.
@@ -76,12 +76,12 @@ def ec2_instances(reservations: Iterable[Mapping[str, Any]]) -> dict[str, Ec2Ins
     return {entry["InstanceId"]: _ec2_instance(entry) for entry in every}
 
 
-def _scaling_group(entry: Mapping[str, Any], cluster: str) -> ObservedGroup | None:
+def _scaling_group(entry: Mapping[str, Any], cluster: str) -> ScalingGroup | None:
     tags = {tag["Key"]: tag.get("Value", "") for tag in entry.get("Tags", ())}
     group, capacity = tags.get(GROUP_TAG), tags.get(CAPACITY_TAG)
     if tags.get(CLUSTER_TAG) != cluster or not group or capacity not in [*CapacityType]:
         return None
-    return ObservedGroup(
+    return ScalingGroup(
         name=entry["AutoScalingGroupName"],
         group=group,
         capacity=CapacityType(capacity),
@@ -99,9 +99,9 @@ def _launch_template(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return mixed.get("LaunchTemplateSpecification") or entry.get("LaunchTemplate") or {}
 
 
-def _instance(entry: Mapping[str, Any]) -> GroupInstance:
+def _instance(entry: Mapping[str, Any]) -> ScalingInstance:
     template: Mapping[str, Any] = entry.get("LaunchTemplate") or {}
-    return GroupInstance(
+    return ScalingInstance(
         id=entry["InstanceId"],
         instance_type=entry.get("InstanceType", ""),
         zone=entry.get("AvailabilityZone", ""),
