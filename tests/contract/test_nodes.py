@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from gyrus.aio.backoff import Backoff
 from gyrus.cluster.aws.nodes.driver import NodeDriver
+from gyrus.cluster.aws.nodes.node_pods import cluster_pods
+from gyrus.cluster.aws.nodes.observation import ObservedCluster
+from gyrus.cluster.aws.nodes.observer import NodeObserver
 from gyrus.contract.cluster import CORDON_ANNOTATION
+from gyrus.contract.nodes import NodesView
 from gyrus.kubernetes.resources import PODS
 from gyrus.nodes.state import CapacityType, PlannedGroup
+from support.api_server import Refusal
 from support.aws.account import AwsAccount, aws_account
-from support.aws.node_world import NAMESPACE, AdvancedClock, NodeWorld
-from support.nodes import group
+from support.aws.node_world import NAMESPACE, AdvancedClock, MemoryRecord, NodeWorld, pod
+from support.nodes import gpu_group, group
 from support.task_groups import running_in_background
 
 pytestmark = [pytest.mark.processes]
@@ -33,7 +40,7 @@ def world(running: AwsAccount) -> Iterator[NodeWorld]:
     for capacity in CapacityType:
         world.create("cpu", capacity)
     yield world
-    running.set(failing_groups={}, silent_groups=[], launch_seconds=0, throttled=0, failed=0, delay=0)
+    running.set(failing_groups={}, silent_groups=[], full_groups=[], throttled=0, failed=0, delay=0)
 
 
 @asynccontextmanager
@@ -162,3 +169,146 @@ async def test_an_interrupted_node_is_replaced_before_it_is_drained(world: NodeW
     )
     counts = attributes["Attributes"]
     assert counts["ApproximateNumberOfMessages"] == counts["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+
+async def test_trouble_of_aws_loses_no_update(world: NodeWorld, running: AwsAccount):
+    """Answers are lost, late or refused, and each instance is still ordered and ended once."""
+    clock = AdvancedClock()
+    driver = world.driver(cpu(spot=False), clock=clock, backoff=Backoff(0.01, 0.05), tries=12)
+    async with following(driver):
+        running.set(throttled=0.25, failed=0.25, delay=0.05)
+        world.add_pods(9)
+        world.require(9)
+        for _ in range(3):
+            await driver.turn()
+        running.set(throttled=0, failed=0, delay=0)
+        assert world.desired == {"cpu/on-demand": 3}
+        await world.settled(lambda: not world.waiting)
+        assert len(world.nodes) == 3
+        for name in world.pods:
+            world.server.remove(PODS, name, NAMESPACE)
+        world.require(0)
+        await world.settled(lambda: not world.pods)
+        running.set(throttled=0.25, failed=0.25, delay=0.05)
+        for _ in range(4):
+            await driver.turn()
+            clock.ahead += 100
+        running.set(throttled=0, failed=0, delay=0)
+        await driver.turn()
+        assert world.desired == {}
+        await world.settled(lambda: not world.nodes)
+
+
+async def test_a_size_that_others_changed_meanwhile_is_not_overwritten(world: NodeWorld):
+    driver = world.driver(cpu(spot=False))
+    name = world.groups()["cpu/on-demand"]["AutoScalingGroupName"]
+    async with following(driver):
+        world.add_pods(1)
+        await asyncio.sleep(0.05)
+        observe = driver.observer.observe
+
+        async def observed_early() -> ObservedCluster:
+            seen = await observe()
+            world.account.client("autoscaling").set_desired_capacity(
+                AutoScalingGroupName=name, DesiredCapacity=2
+            )
+            return seen
+
+        turn = replace(driver, observer=_Early(driver.observer, observed_early))
+        await turn.turn()
+        assert world.desired == {"cpu/on-demand": 2}
+        assert turn.view.failures == (
+            "cpu/on-demand stays at 2 nodes, since its size was changed from 0 meanwhile",
+        )
+        await driver.turn()
+        assert (driver.view.failures, world.desired) == ((), {"cpu/on-demand": 2})
+
+
+async def test_a_failure_of_one_group_stops_no_other(world: NodeWorld, running: AwsAccount):
+    for capacity in CapacityType:
+        world.create("gpu", capacity)
+    driver = world.driver(cpu(spot=False), gpu_group(spot=False))
+    async with following(driver):
+        world.add_pods(1, cpu="3")
+        pod_with_gpu = pod("gpu-pod")
+        pod_with_gpu["spec"]["containers"][0]["resources"]["requests"]["nvidia.com/gpu"] = "1"
+        world.server.put(PODS, pod_with_gpu)
+        await asyncio.sleep(0.05)
+        running.set(full_groups=[world.groups()["gpu/on-demand"]["AutoScalingGroupName"]])
+        await driver.turn()
+        assert world.desired == {"cpu/on-demand": 1}
+        (failure,) = driver.view.failures
+        expected = "gpu/on-demand does not get 1 nodes: autoscaling refuses SetDesiredCapacity: New Set"
+        assert failure.startswith(expected)
+        running.set(full_groups=[])
+        await driver.turn()
+        assert world.desired == {"cpu/on-demand": 1, "gpu/on-demand": 1}
+
+
+async def test_the_next_operator_goes_on_and_a_forgotten_cordon_is_lifted(world: NodeWorld):
+    world.create_queue()
+    driver = world.driver(cpu())
+    assert driver.queue is not None
+    async with following(driver), running_in_background(driver.queue.run()):
+        world.add_pods(1)
+        world.require(1)
+        await driver.turn()
+        await world.settled(lambda: not world.waiting)
+        (name,) = world.nodes
+        instance = world.nodes[name]["spec"]["providerID"].rpartition("/")[2]
+        with driver.queue.changes.listen() as messages:
+            world.warn(instance)
+            await messages.wait()
+        await driver.turn()
+        assert world.nodes[name]["spec"]["unschedulable"] is True
+    async with following(world.driver(cpu())) as successor:
+        await successor.turn()
+        assert [one.state for one in successor.view.nodes if one.name == name] == ["leaving"]
+        assert world.desired == {"cpu/spot": 2}
+    world.record = MemoryRecord()  # its memory is lost
+    async with following(world.driver(cpu())) as successor:
+        await successor.turn()
+        assert "unschedulable" not in world.nodes[name]["spec"]
+
+
+async def test_a_drain_evicts_other_pods_and_leaves_replicas_to_control(world: NodeWorld):
+    driver = world.driver(cpu(spot=False))
+    async with following(driver):
+        world.add_pods(1)
+        world.add_pods(1, api="")
+        await driver.turn()
+        await world.settled(lambda: not world.waiting)
+        await driver.turn()
+        pods = cluster_pods(world.pods.values())
+        failures: list[str] = []
+        await driver.changes.evictions.drain(pods, float("inf"), failures)
+        assert [*world.pods] == ["iris-1"]
+        world.server.refuse("POST", PODS, Refusal(429, "TooManyRequests", "the budget forbids it"))
+        await driver.changes.evictions.drain(pods[:1], 40.0, failures)
+        assert ([*world.pods], failures) == ([], [])
+
+
+async def test_the_loop_plans_at_once_and_ends_when_it_is_cancelled(world: NodeWorld):
+    world.create_queue()
+    views: list[NodesView] = []
+    driver = replace(world.driver(cpu(spot=False)), publish=views.append)
+    async with running_in_background(driver.run()):
+        await world.settled(lambda: bool(views))
+        world.add_pods(1)
+        await world.settled(lambda: bool(world.nodes) and not world.waiting, within=20)
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 1
+    assert views[-1].fault == ""
+    assert any("node group cpu/on-demand: 0 → 1, because" in one.message for one in views[-1].changes)
+
+
+class _Early(NodeObserver):
+    """An observer after whose look something happens."""
+
+    def __init__(self, real: NodeObserver, observe: Callable[[], Awaitable[ObservedCluster]]) -> None:
+        self.aws, self.cluster, self.client = real.aws, real.cluster, real.client
+        self.clock, self.required, self.nodes, self.pods = real.clock, real.required, real.nodes, real.pods
+        self._observe = observe
+
+    async def observe(self) -> ObservedCluster:
+        return await self._observe()

@@ -48,6 +48,8 @@ class Faults:
     """By Auto Scaling group: the message with which its launches fail."""
     silent_groups: list[str] = field(default_factory=list[str])
     """Auto Scaling groups that launch nothing, without a failed activity."""
+    full_groups: list[str] = field(default_factory=list[str])
+    """Auto Scaling groups that allow no other size."""
     spot_prices: dict[str, float] = field(default_factory=dict[str, float])
     """Spot prices, by ``TYPE:ZONE``."""
     calls: list[str] = field(default_factory=list[str])

@@ -205,7 +205,7 @@ def _set_desired(params: Params) -> Any:
     if group is None:
         return autoscaling._error("ValidationError", f"AutoScalingGroup name not found - {name}")
     desired = int(autoscaling._p(params, "DesiredCapacity"))
-    if not group["MinSize"] <= desired <= group["MaxSize"]:
+    if name in FAULTS.full_groups or not group["MinSize"] <= desired <= group["MaxSize"]:
         message = f"New SetDesiredCapacity value {desired} is out of the bounds of {name}."
         return autoscaling._error("ValidationError", message)
     group["DesiredCapacity"] = desired
