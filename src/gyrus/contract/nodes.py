@@ -53,7 +53,7 @@ class NodeChangeView:
 
     time: str
     message: str
-    """What changed, and why."""
+    """The change, and the reason for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

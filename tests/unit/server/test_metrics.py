@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gyrus.contract.nodes import NodePoolView, NodesView, NodeView
+from gyrus.contract.operator import AmountView
 from gyrus.log_archive.export import ExportCounts
 from gyrus.log_archive.intake import ArchiveCounts
 from gyrus.server.metrics import exposition, snapshot_of
@@ -28,6 +30,29 @@ async def test_the_export_of_the_log_is_counted_where_there_is_one() -> None:
     assert "gyrus_log_export_lines_total 3.0" in text
     assert "gyrus_log_export_dropped_total 2.0" in text
     assert "gyrus_log_export_failures_total 1.0" in text
+
+
+async def test_nodes_are_counted_where_they_are_planned() -> None:
+    board, store = Board(), MemoryStore()
+    assert b"gyrus_nodes" not in await exposition(store, board)
+    nothing = AmountView(cpu=0, mem=0, gpu=0)
+    node = NodeView(
+        name="", instance="i-1", group="cpu", capacity_type="spot", instance_type="m5.large", zone="a",
+        state="starting", reason="", launched_at="2026-11-28T12:00:00Z", replicas=0, pods=0,
+        requested=nothing, allocatable=nothing,
+    )  # fmt: skip
+    pool = NodePoolView(group="cpu", capacity_type="spot", desired=3, nodes=1, barred_until="soon")
+    board.nodes = NodesView(
+        scaler="gyrus", pools=(pool,), nodes=(node,), failures=("no",), short_seconds=9, plan_seconds=0.5
+    )
+    text = (await exposition(store, board)).decode()
+    labels = 'capacity_type="spot",group="cpu"'
+    assert f"gyrus_nodes_desired{{{labels}}} 3.0" in text
+    assert f"gyrus_nodes_barred{{{labels}}} 1.0" in text
+    assert f'gyrus_nodes{{{labels},state="starting"}} 1.0' in text
+    assert "gyrus_nodes_short_seconds_total 9.0" in text
+    assert "gyrus_nodes_plan_seconds 0.5" in text
+    assert "gyrus_nodes_failures 1.0" in text
 
 
 def test_what_is_rendered_does_not_change_meanwhile() -> None:

@@ -41,7 +41,7 @@ class CarriedOut:
     """The outcome of carrying out one plan."""
 
     failures: list[str] = field(default_factory=list[str])
-    """What failed, to what and why, in sentences."""
+    """The changes that failed, each with its reason."""
 
     def note(self, what: str, error: Exception) -> None:
         self.failures.append(f"{what}: {error}")

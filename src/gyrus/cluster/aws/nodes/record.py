@@ -59,7 +59,7 @@ def waiting_pools(
 ) -> dict[str, WaitingPool]:
     """Return the pools without all their instances. ``present``: the instances of each.
 
-    An instance that comes begins the wait for the next one anew.
+    An instance that comes begins the wait for the next one again.
     """
     waiting: dict[str, WaitingPool] = {}
     for group in groups:

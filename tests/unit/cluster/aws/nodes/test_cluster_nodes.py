@@ -43,7 +43,7 @@ def test_if_no_node_is_ready_none_counts_as_lost() -> None:
     assert [one.lost_since for one in found.values()] == [None, None]
 
 
-def test_a_cordon_of_gyrus_is_told_apart() -> None:
+def test_a_cordon_of_gyrus_is_known_by_its_annotation() -> None:
     own, other = node("a", unschedulable=True), node("b", unschedulable=True)
     own["metadata"]["annotations"] = {"gyrus.dev/cordoned-because": "it has no pods"}
     found = kubernetes_nodes([own, other])

@@ -34,7 +34,7 @@ def test_old_failures_and_failed_ends_do_not_count() -> None:
     assert last_failure([ended, activity("b", 600)], SECONDS) is None
 
 
-def test_a_failure_without_an_end_has_its_start_and_one_without_a_message_says_so() -> None:
+def test_a_failure_without_an_end_has_its_start_and_no_message_is_named() -> None:
     entry = activity("a", 5, "Cancelled", StatusMessage=None)
     del entry["EndTime"]
     assert last_failure([entry], SECONDS) == LaunchFailure(id="a", at=SECONDS - 5, message="no reason given")
