@@ -171,6 +171,30 @@ async def test_an_interrupted_node_is_replaced_before_it_is_drained(world: NodeW
     assert counts["ApproximateNumberOfMessages"] == counts["ApproximateNumberOfMessagesNotVisible"] == "0"
 
 
+async def test_nodes_of_an_earlier_template_are_replaced_one_by_one(world: NodeWorld):
+    driver = world.driver(cpu(spot=False))
+    async with following(driver):
+        world.add_pods(6)
+        world.require(6)
+        await driver.turn()
+        await world.settled(lambda: not world.waiting)
+        old = set(world.nodes)
+        world.change_template("cpu", ON_DEMAND, "2")
+        most, least = 0, 2
+        for _ in range(30):
+            await driver.turn()
+            world.replace_evacuated()
+            world.step()
+            most = max(most, world.desired["cpu/on-demand"])
+            least = min(least, sum("unschedulable" not in node["spec"] for node in world.nodes.values()))
+            await asyncio.sleep(0.05)
+            if not old & set(world.nodes) and len(world.nodes) == 2:
+                break
+        assert not old & set(world.nodes)
+        assert (most, least, world.desired) == (3, 2, {"cpu/on-demand": 2})
+        assert any("its launch template has changed" in one.message for one in driver.view.changes)
+
+
 async def test_trouble_of_aws_loses_no_update(world: NodeWorld, running: AwsAccount):
     """Answers are lost, late or refused, and each instance is still ordered and ended once."""
     clock = AdvancedClock()

@@ -16,6 +16,7 @@ from gyrus.client.rollout import RolloutProgress
 from gyrus.client.streams import Gone, Streams
 from gyrus.client.transport import Transport, api_path
 from gyrus.contract.home import Home
+from gyrus.contract.nodes import NodesView
 from gyrus.contract.operator import (
     ApiDescription,
     ApiView,
@@ -114,6 +115,10 @@ class Client:
 
     def info(self) -> OperatorInfo:
         return self._operator.get("/info", OperatorInfo)
+
+    def nodes(self) -> NodesView:
+        """Return the cluster's nodes as the operator plans them. Empty if it plans none."""
+        return self._operator.get("/nodes", NodesView)
 
     def apis(self) -> list[ApiView]:
         return self._operator.get("/apis", list[ApiView])

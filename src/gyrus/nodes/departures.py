@@ -8,6 +8,12 @@ from gyrus.nodes.growth import place_needs, usable_capacity
 from gyrus.nodes.packing import decreasing, in_order_of_use, places
 from gyrus.nodes.state import CapacityType, ClusterNode, NodeState, NoticeKind, PlannedGroup, pool_name
 
+ADVICE = {
+    NoticeKind.REBALANCE: "EC2 recommends to replace this instance",
+    NoticeKind.OUTDATED: "its launch template has changed",
+}
+"""The reasons why a node is replaced, by the kind of the notice about it."""
+
 
 def cordon_interrupted(draft: NodeDraft) -> None:
     """Take nodes with an interruption warning out of use. Their pods get other places before they drain."""
@@ -49,7 +55,7 @@ def choose_replaced(draft: NodeDraft) -> None:
     }
     for notice in draft.state.notices:
         node = draft.nodes.get(notice.node)
-        if node is not None and notice.kind is NoticeKind.REBALANCE and _may_be_replaced(draft, node):
+        if node is not None and notice.kind in ADVICE and _may_be_replaced(draft, node):
             draft.replaced[node.name] = ""
     for group in draft.state.groups:
         _return_to_spot(draft, group)
@@ -57,9 +63,11 @@ def choose_replaced(draft: NodeDraft) -> None:
 
 def replace_chosen(draft: NodeDraft) -> None:
     """Drain the chosen nodes whose pods have a place on ready nodes. Request nodes for the others."""
+    notices = (notice for notice in draft.state.notices if notice.kind in ADVICE)
+    advice = {notice.node: ADVICE[notice.kind] for notice in notices}
     for name, pool in list(draft.replaced.items()):
         node = draft.nodes[name]
-        reason = "spot is available again" if pool else "EC2 recommends to replace this spot instance"
+        reason = "spot is available again" if pool else advice[name]
         needs = decreasing((need_of(pod) for pod in draft.pods[name]), draft.whole)
         found = places(needs, [one for one in in_order_of_use(draft.bins) if one.ready], 0.0)
         if found is None:

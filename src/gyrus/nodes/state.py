@@ -36,6 +36,8 @@ class NoticeKind(StrEnum):
     """EC2 ends the spot instance two minutes later."""
     REBALANCE = "rebalance"
     """The spot instance has an elevated risk of an interruption."""
+    OUTDATED = "outdated"
+    """The instance was made from an earlier launch template."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +142,13 @@ class ClusterNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeNotice:
-    """A warning from EC2 about one spot instance."""
+    """A warning about one instance: from EC2 about a spot instance, or that it is outdated."""
 
     node: str
     kind: NoticeKind
     at: float
     ends_at: float | None = None
-    """Time at which EC2 ends the instance; None for a recommendation."""
+    """Time at which EC2 ends the instance; None for the other kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +222,7 @@ class NodesMemory:
     leaving: Mapping[str, LeavingNode] = field(default_factory=dict[str, LeavingNode])
     replaced: Mapping[str, str] = field(default_factory=dict[str, str])
     """By on-demand node that is to be replaced: the spot pool that is to replace it. Empty for a node that
-    EC2 recommends to replace."""
+    a notice lets be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

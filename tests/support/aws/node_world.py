@@ -62,23 +62,23 @@ class NodeWorld:
         """Create an Auto Scaling group as the template has it. Returns its name."""
         name = scaling_group(self.name, group, capacity)
         tags = {CLUSTER_TAG: self.name, GROUP_TAG: group, CAPACITY_TAG: str(capacity)}
-        share = 0 if capacity is CapacityType.SPOT else 100
         self.account.client("autoscaling").create_auto_scaling_group(
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=largest,
             AvailabilityZones=[ZONE],
             NewInstancesProtectedFromScaleIn=True,
-            MixedInstancesPolicy={
-                "InstancesDistribution": {"OnDemandPercentageAboveBaseCapacity": share},
-                "LaunchTemplate": {
-                    "LaunchTemplateSpecification": {"LaunchTemplateId": "lt-1", "Version": version},
-                    "Overrides": [{"InstanceType": "m6i.xlarge"}],
-                },
-            },
+            MixedInstancesPolicy=_policy(capacity, version),
             Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": True} for key, value in tags.items()],
         )
         return name
+
+    def change_template(self, group: str, capacity: CapacityType, version: str) -> None:
+        """Let new instances have another version of the launch template."""
+        self.account.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=scaling_group(self.name, group, capacity),
+            MixedInstancesPolicy=_policy(capacity, version),
+        )
 
     def create_queue(self) -> None:
         self.queue = self.account.client("sqs").create_queue(QueueName=self.name)["QueueUrl"]
@@ -226,6 +226,17 @@ class NodeWorld:
             clock=clock,
             publish=lambda view: None,
         )
+
+
+def _policy(capacity: CapacityType, version: str) -> dict[str, Any]:
+    share = 0 if capacity is CapacityType.SPOT else 100
+    return {
+        "InstancesDistribution": {"OnDemandPercentageAboveBaseCapacity": share},
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": {"LaunchTemplateId": "lt-1", "Version": version},
+            "Overrides": [{"InstanceType": "m6i.xlarge"}],
+        },
+    }
 
 
 def ready_node(instance: str, cpu: str = "3800m") -> Manifest:

@@ -72,7 +72,7 @@ def test_after_advice_the_replacement_comes_first() -> None:
     plan = planned(nodes=[node("a")], **known)
     assert (cordoned(plan), drained(plan)) == ([], [])
     assert desired(plan) == {"cpu/spot": 2}
-    assert reasons(plan, "cpu/spot") == ("replaces a: EC2 recommends to replace this spot instance",)
+    assert reasons(plan, "cpu/spot") == ("replaces a: EC2 recommends to replace this instance",)
     starting = [node("a"), node("b", state=NodeState.STARTING, launched_at=NOW)]
     assert drained(planned(nodes=starting, **known)) == []
     assert drained(planned(nodes=[node("a"), node("b", launched_at=NOW)], **known)) == ["a"]

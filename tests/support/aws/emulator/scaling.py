@@ -36,6 +36,7 @@ def add() -> None:
     actions["SetDesiredCapacity"] = _set_desired
     actions["TerminateInstanceInAutoScalingGroup"] = _terminate
     actions["SuspendProcesses"] = _suspend
+    actions["UpdateAutoScalingGroup"] = _with_new_policy(autoscaling._update_asg)
     actions["CreateAutoScalingGroup"] = _with_policy(autoscaling._create_asg)
     ec2._ACTION_MAP["DescribeInstances"] = _advancing(ec2._describe_instances)
     ec2._ACTION_MAP["DescribeSpotPriceHistory"] = _spot_prices
@@ -183,6 +184,16 @@ def _with_policy(create: Callable[[Params], Any]) -> Callable[[Params], Any]:
         return answer
 
     return created
+
+
+def _with_new_policy(update: Callable[[Params], Any]) -> Callable[[Params], Any]:
+    def updated(params: Params) -> Any:
+        answer = update(params)
+        if policy := autoscaling._parse_nested(params, "MixedInstancesPolicy"):
+            autoscaling._asgs[autoscaling._p(params, "AutoScalingGroupName")]["MixedInstancesPolicy"] = policy
+        return answer
+
+    return updated
 
 
 def _keeping_size(update: Callable[..., Any]) -> Callable[..., Any]:

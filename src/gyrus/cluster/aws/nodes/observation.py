@@ -246,7 +246,7 @@ def _outdated(
             continue
         movable = [node for node in members if node.is_open and node.name not in fixed]
         if first := min(movable, key=lambda node: (node.launched_at, node.name), default=None):
-            yield NodeNotice(node=first.name, kind=NoticeKind.REBALANCE, at=seen.now)
+            yield NodeNotice(node=first.name, kind=NoticeKind.OUTDATED, at=seen.now)
 
 
 def _startups(seen: ObservedCluster) -> dict[str, float]:

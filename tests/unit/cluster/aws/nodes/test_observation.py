@@ -175,7 +175,7 @@ def test_outdated_nodes_are_replaced_one_after_the_other() -> None:
         nodes=[node(id) for id in ids],
     )
     (notice,) = nodes_state(RULES, look, NodesRecord()).notices
-    assert (notice.node, notice.kind) == ("i-2", NoticeKind.REBALANCE)
+    assert (notice.node, notice.kind) == ("i-2", NoticeKind.OUTDATED)
     fixed = replace(look, pods=(pod("task", "i-2", may_move=False),))
     assert nodes_state(RULES, fixed, NodesRecord()).notices[0].node == "i-3"
     leaving = NodesMemory(leaving={"i-2": LeavingNode(reason="r", since=NOW)})
