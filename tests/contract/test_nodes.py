@@ -47,8 +47,7 @@ def world(running: AwsAccount) -> Iterator[NodeWorld]:
 async def following(driver: NodeDriver) -> AsyncGenerator[NodeDriver]:
     """Run the watches of a driver, whose turns the test takes itself."""
     async with running_in_background(driver.observer.follow()):
-        await driver.observer.nodes.listed()
-        await driver.observer.pods.listed()
+        await driver.observer.listed()
         yield driver
 
 
@@ -310,6 +309,21 @@ async def test_a_drain_evicts_other_pods_and_leaves_replicas_to_control(world: N
         world.server.refuse("POST", PODS, Refusal(429, "TooManyRequests", "the budget forbids it"))
         await driver.changes.evictions.drain(pods[:1], 40.0, failures)
         assert ([*world.pods], failures) == ([], [])
+
+
+async def test_a_missing_right_is_reported_and_nothing_is_changed(world: NodeWorld):
+    views: list[NodesView] = []
+    driver = replace(world.driver(cpu(spot=False)), publish=views.append)
+    missing = 'User "gyrus" cannot list resource "pods" in API group "" at the cluster scope'
+    world.server.refuse("GET", PODS, Refusal(403, "Forbidden", missing))
+    world.add_pods(1)
+    async with running_in_background(driver.observer.follow()):
+        await driver.observer.nodes.listed()
+        await asyncio.sleep(0.05)
+        await driver.turn()
+    expected = "gyrus may not list pods in the cluster. Grant it this right, or use other credentials"
+    assert views[-1].fault == expected
+    assert world.desired == {}
 
 
 async def test_the_loop_plans_at_once_and_ends_when_it_is_cancelled(world: NodeWorld):

@@ -92,8 +92,7 @@ class NodeDriver:
         sources = [self._wanted, self.observer.nodes.changes]
         if self.queue is not None:
             sources.append(self.queue.changes)
-        await self.observer.nodes.listed()
-        await self.observer.pods.listed()
+        await first_of(self.observer.listed(), self.clock.sleep(EVERY))
         with listen(*sources) as signals:
             while True:
                 signals.take()

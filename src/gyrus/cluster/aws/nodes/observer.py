@@ -59,6 +59,11 @@ class NodeObserver:
             group.create_task(self.nodes.run(), name="nodes: watch of nodes")
             group.create_task(self.pods.run(), name="nodes: watch of pods")
 
+    async def listed(self) -> None:
+        """Wait until nodes and pods are known."""
+        await self.nodes.listed()
+        await self.pods.listed()
+
     async def observe(self) -> ObservedCluster:
         """Return one look. Raises StaleObjects, AwsError, StateError in an ExceptionGroup."""
         async with asyncio.TaskGroup() as group:
@@ -69,6 +74,7 @@ class NodeObserver:
             failures = {
                 one.pool: group.create_task(self._failure(one), name=f"nodes: activities of {one.name}")
                 for one in scaling.result()
+                if one.is_short
             }
         self._check_fresh()
         found = {pool: failure for pool, task in failures.items() if (failure := task.result())}

@@ -46,6 +46,11 @@ class ScalingGroup:
     def pool(self) -> str:
         return pool_name(self.group, self.capacity)
 
+    @property
+    def is_short(self) -> bool:
+        """True if it has fewer instances than desired: a launch is under way, or has failed."""
+        return sum(not one.leaves for one in self.instances) < self.desired
+
     def is_outdated(self, instance: ScalingInstance) -> bool:
         """Return whether an instance was made from another version of the launch template."""
         return bool(self.version and instance.version) and instance.version != self.version
