@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from gyrus.aio.clock import SystemClock
+from gyrus.cluster.aws.nodes.evictions import Evictions
+from gyrus.cluster.aws.nodes.node_pods import pod_of
 from gyrus.kubernetes import errors
 from gyrus.kubernetes.client import ClusterClient, EventType
 from gyrus.kubernetes.configuration import from_kubeconfig
@@ -141,3 +145,28 @@ async def test_a_reflector_follows(client: ClusterClient, namespace: str) -> Non
         finally:
             running.cancel()
             await asyncio.wait((running,))
+
+
+async def test_an_eviction_deletes_a_pod_in_the_version_of_the_cluster(
+    client: ClusterClient, namespace: str
+) -> None:
+    spec = {
+        "nodeSelector": {"no-node": "has-it"},
+        "containers": [{"name": "main", "image": "none.example.com/none"}],
+    }
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "evicted", "namespace": namespace},
+        "spec": spec,
+    }
+    await client.create(manifest)
+    failures: list[str] = []
+    pod = pod_of(await client.get(PODS, "evicted", namespace))
+    await Evictions(client).drain([replace(pod, may_move=True)], math.inf, failures)
+    assert failures == []
+
+    async def gone() -> bool:
+        return await client.find(PODS, "evicted", namespace) is None
+
+    await eventually(gone)

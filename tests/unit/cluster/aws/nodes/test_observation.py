@@ -208,3 +208,58 @@ def test_a_record_is_read_as_it_was_written(names: list[str], at: float, spot: b
     )
     record = observed_record(record, seen(scaling(SPOT, 3, *(instance(name) for name in set(names)))))
     assert decoded(encoded(record)) == record
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> ObservedCluster:
+    """A cluster whose instances, nodes and pods are in any state, as looks in between may show them."""
+    groups: list[ScalingGroup] = []
+    nodes: list[KubernetesNode] = []
+    instances: dict[str, Ec2Instance] = {}
+    for capacity in CapacityType:
+        ids = [f"i-{capacity}-{number}" for number in range(draw(st.integers(0, 4)))]
+        own = [
+            instance(id, leaves=draw(st.booleans()), version=draw(st.sampled_from(["1", "2"]))) for id in ids
+        ]
+        groups.append(scaling(capacity, draw(st.integers(0, 6)), *own))
+        for id in ids:
+            if draw(st.booleans()):
+                at = NOW - draw(st.integers(0, 2000))
+                instances |= launched(id, at=at, ends=draw(st.booleans()))
+            if draw(st.booleans()):
+                ready = draw(st.booleans())
+                lost = None if ready else draw(st.sampled_from([None, NOW - 400, NOW - 10]))
+                nodes.append(node(id, ready=ready, lost_since=lost, cordoned=draw(st.booleans())))
+    places = ["", "other", *(one.instance for one in nodes)]
+    pods = tuple(
+        pod(
+            f"gyrus/{number}",
+            draw(st.sampled_from(places)),
+            of_node=draw(st.booleans()),
+            may_move=draw(st.booleans()),
+            deleted=draw(st.booleans()),
+            groups=draw(st.sampled_from([(), ("cpu",), ("gone",)])),
+        )
+        for number in range(draw(st.integers(0, 8)))
+    )
+    required = RequiredReplicas(api="iris", replicas=draw(st.integers(0, 6)), requests=POD)
+    return seen(*groups, nodes=nodes, instances=instances, pods=pods, required=(required,))
+
+
+@given(clusters())
+def test_any_look_leads_to_a_plan_within_the_bounds(look: ObservedCluster) -> None:
+    record = observed_record(NodesRecord(), look)
+    state = nodes_state(RULES, look, record)
+    names = [one.name for one in state.nodes]
+    present = [one.id for group in look.scaling for one in look.present(group)]
+    assert sorted(names) == sorted(present)
+    counted = [*(pod.name for pod in state.pods), *(pod.name for pod in state.pending)]
+    assert len(counted) == len(set(counted))
+    plan = plan_nodes(state)
+    desired = {target.pool: target.desired for target in plan.pools}
+    observed = {group.pool: group.desired for group in look.scaling}
+    for pool, number in desired.items():
+        assert 0 <= number <= max(10, observed[pool], len(present))
+    kept = after_plan(record, plan, state)
+    assert {step.node for step in plan.end} <= kept.plan.leaving.keys() <= set(present)
+    assert decoded(encoded(kept)) == kept
