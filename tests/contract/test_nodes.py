@@ -10,16 +10,22 @@ from dataclasses import replace
 import pytest
 
 from gyrus.aio.backoff import Backoff
+from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.nodes.driver import NodeDriver
+from gyrus.cluster.aws.nodes.group_prices import group_rules
 from gyrus.cluster.aws.nodes.node_pods import cluster_pods
 from gyrus.cluster.aws.nodes.observation import ObservedCluster
 from gyrus.cluster.aws.nodes.observer import NodeObserver
+from gyrus.cluster.aws.prices.table import packaged_prices
+from gyrus.cluster.aws.resource_names import group_stack
+from gyrus.cluster.aws.stacks import Stacks, WantedStack
+from gyrus.cluster.aws.templates.group_stack import render_group
 from gyrus.contract.cluster import CORDON_ANNOTATION
 from gyrus.contract.nodes import NodesView
 from gyrus.kubernetes.resources import PODS
 from gyrus.nodes.state import CapacityType, PlannedGroup
 from support.api_server import Refusal
-from support.aws.account import AwsAccount, aws_account
+from support.aws.account import REGION, AwsAccount, aws_account
 from support.aws.node_world import NAMESPACE, AdvancedClock, MemoryRecord, NodeWorld, pod
 from support.nodes import gpu_group, group
 from support.task_groups import running_in_background
@@ -338,6 +344,51 @@ async def test_the_loop_plans_at_once_and_ends_when_it_is_cancelled(world: NodeW
     assert asyncio.get_running_loop().time() - began < 1
     assert views[-1].fault == ""
     assert any("node group cpu/on-demand: 0 → 1, because" in one.message for one in views[-1].changes)
+
+
+async def test_a_group_of_the_template_is_driven_and_keeps_its_size(running: AwsAccount):
+    world = NodeWorld(running)
+    spec = cluster_spec(world.name)
+    ec2 = running.client("ec2")
+    network = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
+    closed = ec2.create_security_group(GroupName=world.name, Description="none", VpcId=network)["GroupId"]
+    parameters = {
+        "ClusterEndpoint": "https://cluster", "ClusterCertificate": "none", "ServiceRange": "10.100.0.0/16",
+        "SecurityGroup": closed, "NodeProfile": "arn:aws:iam::000000000000:instance-profile/none",
+        "Subnets": subnet,
+    }  # fmt: skip
+    stacks = Stacks(running.calls(), report=lambda event: None, polls=Backoff(0.02, 0.2))
+    name, group = group_stack(world.name, "cpu"), spec.node_groups[0]
+    wanted = WantedStack(name=name, template=render_group(spec, group), parameters=parameters)
+    await stacks.apply(wanted)
+    rules = group_rules(spec.node_groups, packaged_prices(REGION))
+    async with following(replace(world.driver(), rules=lambda: rules)) as driver:
+        world.add_pods(1)
+        world.require(1)
+        await driver.turn()
+        assert world.desired == {"cpu/spot": 1}
+        await world.settled(lambda: not world.waiting)
+        (old,) = world.nodes
+        larger = group.model_copy(update={"instance_volume_size": 80})
+        await stacks.apply(replace(wanted, template=render_group(spec, larger)))
+        assert world.desired == {"cpu/spot": 1}
+        await driver.turn()
+        assert world.desired == {"cpu/spot": 2}
+        await world.settled(lambda: len(world.nodes) == 2)
+        for _ in range(10):
+            await driver.turn()
+            world.replace_evacuated()
+            world.step()
+            await asyncio.sleep(0.05)
+        assert world.desired == {"cpu/spot": 1}
+        await world.settled(lambda: old not in world.nodes)
+        assert not world.waiting
+
+
+def cluster_spec(name: str) -> ClusterSpec:
+    groups = [{"name": "cpu", "instance_type": "m5.large", "spot": True, "min_instances": 0}]
+    return ClusterSpec.model_validate({"cluster_name": name, "region": REGION, "node_groups": groups})
 
 
 class _Early(NodeObserver):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 EVERY = 300.0
 """Seconds between two looks at the spot prices, which change a few times a day."""
 SYSTEM = "Linux/UNIX"
+ASSUMED_SHARE = 0.4
+"""Share of the on-demand price that a spot instance is assumed to cost before its price is known. Without an
+assumption, groups with spot instances would begin on demand."""
 
 
 @dataclass(slots=True)
@@ -92,8 +95,16 @@ def group_rules(groups: Sequence[NodeGroup], table: PriceTable) -> GroupRules:
     planned: list[PlannedGroup] = []
     for group in groups:
         with suppress(UnknownInstanceType):
-            planned.append(planned_group(group, known_types(), table))
+            planned.append(_with_assumed_prices(planned_group(group, known_types(), table)))
     return GroupRules(groups=tuple(planned), taints=group_taints(groups))
+
+
+def _with_assumed_prices(group: PlannedGroup) -> PlannedGroup:
+    types = (
+        one if one.spot_price is not None else replace(one, spot_price=one.on_demand_price * ASSUMED_SHARE)
+        for one in group.instance_types
+    )
+    return replace(group, instance_types=tuple(types))
 
 
 def group_taints(groups: Sequence[NodeGroup]) -> dict[str, tuple[str, ...]]:
