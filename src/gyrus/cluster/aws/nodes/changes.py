@@ -16,7 +16,7 @@ from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.errors import AwsError, AwsRejected
 from gyrus.cluster.aws.nodes.evictions import Evictions
 from gyrus.cluster.aws.nodes.observation import ObservedCluster
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup
+from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup
 from gyrus.contract.cluster import CORDON_ANNOTATION
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.errors import KubernetesError, ObjectNotFound
@@ -33,7 +33,7 @@ GONE = "not found"
 class ScalingReader(Protocol):
     """Reads Auto Scaling groups again."""
 
-    async def scaling(self, *names: str) -> tuple[ScalingGroup, ...]: ...
+    async def scaling(self, *names: str) -> tuple[ObservedGroup, ...]: ...
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class NodeChanges:
     # Auto Scaling groups
 
     async def _resize(
-        self, group: ScalingGroup, target: PoolTarget, ends: Sequence[NodeStep], outcome: CarriedOut
+        self, group: ObservedGroup, target: PoolTarget, ends: Sequence[NodeStep], outcome: CarriedOut
     ) -> None:
         """End nodes, each with a decrement of the desired capacity, and then set the rest of the change."""
         expected, failures = group.desired - len(ends), len(outcome.failures)
@@ -104,7 +104,7 @@ class NodeChanges:
             outcome.note(f"{step.node} does not end", error)
 
     async def _set_desired(
-        self, group: ScalingGroup, target: PoolTarget, expected: int, outcome: CarriedOut
+        self, group: ObservedGroup, target: PoolTarget, expected: int, outcome: CarriedOut
     ) -> None:
         """Set the desired capacity, unless it is another one than the plan was made for."""
         now = {one.name: one.desired for one in await self.reader.scaling(group.name)}.get(group.name)

@@ -10,7 +10,7 @@ from gyrus.cluster.aws.nodes.cluster_nodes import KubernetesNode
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod
 from gyrus.cluster.aws.nodes.record import NodesRecord, waiting_pools
 from gyrus.cluster.aws.nodes.scaling_activities import LaunchFailure, as_first_seen
-from gyrus.cluster.aws.nodes.scaling_groups import Ec2Instance, ScalingGroup, ScalingInstance
+from gyrus.cluster.aws.nodes.scaling_groups import Ec2Instance, GroupInstance, ObservedGroup
 from gyrus.nodes.resources import NodeResources
 from gyrus.nodes.state import (
     CapacityType,
@@ -36,7 +36,7 @@ class ObservedCluster:
     """One look at the cluster's nodes."""
 
     now: float
-    scaling: tuple[ScalingGroup, ...]
+    scaling: tuple[ObservedGroup, ...]
     instances: Mapping[str, Ec2Instance] = field(default_factory=dict[str, Ec2Instance])
     failures: Mapping[str, LaunchFailure] = field(default_factory=dict[str, LaunchFailure])
     """By pool."""
@@ -45,7 +45,7 @@ class ObservedCluster:
     pods: tuple[ClusterPod, ...] = ()
     required: tuple[RequiredReplicas, ...] = ()
 
-    def present(self, group: ScalingGroup) -> list[ScalingInstance]:
+    def present(self, group: ObservedGroup) -> list[GroupInstance]:
         """Return the instances of a group that run or start."""
         return [one for one in group.instances if not one.leaves and not self._ends(one.id)]
 
@@ -112,7 +112,7 @@ def nodes_state(rules: GroupRules, seen: ObservedCluster, record: NodesRecord) -
 
 
 def usable_groups(
-    groups: Iterable[PlannedGroup], scaling: Iterable[ScalingGroup], startups: Mapping[str, float]
+    groups: Iterable[PlannedGroup], scaling: Iterable[ObservedGroup], startups: Mapping[str, float]
 ) -> tuple[PlannedGroup, ...]:
     """Return the groups that AWS has, within the bounds of their Auto Scaling groups.
 
@@ -164,7 +164,7 @@ def _with_requests(required: RequiredReplicas, pods: Iterable[ClusterPod]) -> Re
     return replace(required, requests=latest.requests) if latest else required
 
 
-def _pool(group: ScalingGroup, record: NodesRecord) -> NodePool:
+def _pool(group: ObservedGroup, record: NodesRecord) -> NodePool:
     waiting, failure = record.waiting.get(group.pool), record.failures.get(group.pool)
     return NodePool(
         group=group.group,

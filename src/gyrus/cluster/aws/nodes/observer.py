@@ -15,7 +15,7 @@ from gyrus.cluster.aws.nodes.observation import ObservedCluster
 from gyrus.cluster.aws.nodes.scaling_activities import LaunchFailure, last_failure
 from gyrus.cluster.aws.nodes.scaling_groups import (
     Ec2Instance,
-    ScalingGroup,
+    ObservedGroup,
     ec2_instances,
     scaling_groups,
 )
@@ -88,7 +88,7 @@ class NodeObserver:
             required=required.result(),
         )
 
-    async def scaling(self, *names: str) -> tuple[ScalingGroup, ...]:
+    async def scaling(self, *names: str) -> tuple[ObservedGroup, ...]:
         """Return the cluster's Auto Scaling groups, or those with these names. Raises AwsError."""
         chosen: dict[str, Any] = {"AutoScalingGroupNames": [*names]} if names else {"Filters": [self._tag]}
         described = await self.aws.pages(
@@ -107,7 +107,7 @@ class NodeObserver:
     async def _required(self) -> tuple[RequiredReplicas, ...]:
         return await self.required()
 
-    async def _failure(self, group: ScalingGroup) -> LaunchFailure | None:
+    async def _failure(self, group: ObservedGroup) -> LaunchFailure | None:
         answer = await self.aws.call(
             "autoscaling",
             "describe_scaling_activities",

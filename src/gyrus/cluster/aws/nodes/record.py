@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from gyrus.cluster.aws.nodes.scaling_activities import LaunchFailure
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup
+from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup
 from gyrus.nodes.node_plan import NodePlan
 from gyrus.nodes.state import LeavingNode, NodeNotice, NodesMemory, NodesState
 
@@ -55,7 +55,7 @@ def decoded(document: bytes) -> NodesRecord:
 
 
 def waiting_pools(
-    known: Mapping[str, WaitingPool], groups: Iterable[ScalingGroup], present: Mapping[str, int], now: float
+    known: Mapping[str, WaitingPool], groups: Iterable[ObservedGroup], present: Mapping[str, int], now: float
 ) -> dict[str, WaitingPool]:
     """Return the pools without all their instances. ``present``: the instances of each.
 

@@ -16,7 +16,7 @@ _ENDS = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScalingInstance:
+class GroupInstance:
     """An instance of an Auto Scaling group."""
 
     id: str
@@ -29,7 +29,7 @@ class ScalingInstance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScalingGroup:
+class ObservedGroup:
     """One Auto Scaling group: a node group's instances of one capacity type."""
 
     name: str
@@ -40,7 +40,7 @@ class ScalingGroup:
     """The most instances that Auto Scaling allows."""
     version: str
     """The version of the launch template for new instances; "" if it is not a number."""
-    instances: tuple[ScalingInstance, ...]
+    instances: tuple[GroupInstance, ...]
 
     @property
     def pool(self) -> str:
@@ -51,7 +51,7 @@ class ScalingGroup:
         """True if it has fewer instances than desired: a launch is under way, or has failed."""
         return sum(not one.leaves for one in self.instances) < self.desired
 
-    def is_outdated(self, instance: ScalingInstance) -> bool:
+    def is_outdated(self, instance: GroupInstance) -> bool:
         """Return whether an instance was made from another version of the launch template."""
         return bool(self.version and instance.version) and instance.version != self.version
 
@@ -66,7 +66,7 @@ class Ec2Instance:
     """True if it stops, or has ended."""
 
 
-def scaling_groups(described: Iterable[Mapping[str, Any]], cluster: str) -> tuple[ScalingGroup, ...]:
+def scaling_groups(described: Iterable[Mapping[str, Any]], cluster: str) -> tuple[ObservedGroup, ...]:
     """Return the Auto Scaling groups of a cluster. Others, and those with unknown tags, are left out.
 
     ``described``: entries of DescribeAutoScalingGroups.
@@ -81,12 +81,12 @@ def ec2_instances(reservations: Iterable[Mapping[str, Any]]) -> dict[str, Ec2Ins
     return {entry["InstanceId"]: _ec2_instance(entry) for entry in every}
 
 
-def _scaling_group(entry: Mapping[str, Any], cluster: str) -> ScalingGroup | None:
+def _scaling_group(entry: Mapping[str, Any], cluster: str) -> ObservedGroup | None:
     tags = {tag["Key"]: tag.get("Value", "") for tag in entry.get("Tags", ())}
     group, capacity = tags.get(GROUP_TAG), tags.get(CAPACITY_TAG)
     if tags.get(CLUSTER_TAG) != cluster or not group or capacity not in [*CapacityType]:
         return None
-    return ScalingGroup(
+    return ObservedGroup(
         name=entry["AutoScalingGroupName"],
         group=group,
         capacity=CapacityType(capacity),
@@ -104,9 +104,9 @@ def _launch_template(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return mixed.get("LaunchTemplateSpecification") or entry.get("LaunchTemplate") or {}
 
 
-def _instance(entry: Mapping[str, Any]) -> ScalingInstance:
+def _instance(entry: Mapping[str, Any]) -> GroupInstance:
     template: Mapping[str, Any] = entry.get("LaunchTemplate") or {}
-    return ScalingInstance(
+    return GroupInstance(
         id=entry["InstanceId"],
         instance_type=entry.get("InstanceType", ""),
         zone=entry.get("AvailabilityZone", ""),

@@ -13,7 +13,7 @@ from gyrus.cluster.aws.nodes.cluster_nodes import KubernetesNode
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod
 from gyrus.cluster.aws.nodes.observation import GroupRules, ObservedCluster, nodes_state, observed_record
 from gyrus.cluster.aws.nodes.record import NodesRecord, after_plan, decoded, encoded
-from gyrus.cluster.aws.nodes.scaling_groups import Ec2Instance, ScalingGroup, ScalingInstance
+from gyrus.cluster.aws.nodes.scaling_groups import Ec2Instance, GroupInstance, ObservedGroup
 from gyrus.nodes.planner import plan_nodes
 from gyrus.nodes.resources import GIB, NodeResources
 from gyrus.nodes.state import (
@@ -31,18 +31,16 @@ WHOLE = NodeResources(cpu=3800, memory=14 * GIB, pods=50)
 POD = NodeResources(cpu=1000, memory=2 * GIB)
 
 
-def instance(id: str, *, version: str = "1", leaves: bool = False) -> ScalingInstance:
-    return ScalingInstance(
-        id=id, instance_type="m6i.xlarge", zone="eu-west-1a", leaves=leaves, version=version
-    )
+def instance(id: str, *, version: str = "1", leaves: bool = False) -> GroupInstance:
+    return GroupInstance(id=id, instance_type="m6i.xlarge", zone="eu-west-1a", leaves=leaves, version=version)
 
 
-def scaling(
-    capacity: CapacityType, desired: int, *instances: ScalingInstance, **changes: Any
-) -> ScalingGroup:
+def scaling(capacity: CapacityType, desired: int, *instances: GroupInstance, **changes: Any) -> ObservedGroup:
     usual: dict[str, Any] = {"group": "cpu", "largest": 10, "version": "1"}
     name = f"gyrus-vision--cpu.{capacity}"
-    return ScalingGroup(name=name, capacity=capacity, desired=desired, instances=instances, **usual | changes)
+    return ObservedGroup(
+        name=name, capacity=capacity, desired=desired, instances=instances, **usual | changes
+    )
 
 
 def node(instance: str, **changes: Any) -> KubernetesNode:
@@ -65,7 +63,7 @@ def launched(*ids: str, at: float = NOW - 1000, ends: bool = False) -> dict[str,
     return {id: Ec2Instance(id=id, launched_at=at, ends=ends) for id in ids}
 
 
-def seen(*groups: ScalingGroup, nodes: Iterable[KubernetesNode] = (), **changes: Any) -> ObservedCluster:
+def seen(*groups: ObservedGroup, nodes: Iterable[KubernetesNode] = (), **changes: Any) -> ObservedCluster:
     usual: dict[str, Any] = {"now": NOW}
     return ObservedCluster(scaling=groups, nodes={one.instance: one for one in nodes}, **usual | changes)
 
@@ -213,7 +211,7 @@ def test_a_record_is_read_as_it_was_written(names: list[str], at: float, spot: b
 @st.composite
 def clusters(draw: st.DrawFn) -> ObservedCluster:
     """A cluster whose instances, nodes and pods are in any state, as looks in between may show them."""
-    groups: list[ScalingGroup] = []
+    groups: list[ObservedGroup] = []
     nodes: list[KubernetesNode] = []
     instances: dict[str, Ec2Instance] = {}
     for capacity in CapacityType:
