@@ -10,6 +10,7 @@ import click
 
 from gyrus.cli.aws.configure import configure
 from gyrus.cli.aws.down import down
+from gyrus.cli.aws.inspection import check_cluster, optional_file_option, show_cluster
 from gyrus.cli.aws.token import token
 from gyrus.cli.aws.up import up
 from gyrus.cli.cluster import (
@@ -33,6 +34,7 @@ from gyrus.cli.output import (
     table,
     warning,
 )
+from gyrus.cli.overview import overview_data
 from gyrus.cli.prompts import confirm
 from gyrus.cli.session import CliSession, Command, global_options
 from gyrus.client.connections import is_safe, refusal
@@ -127,12 +129,20 @@ def connect(session: CliSession, context: str | None, namespace: str, operator_u
 
 @command.command("info", cls=Command)
 @cluster_options
+@optional_file_option
 @pass_cluster_session
-def info(session: CliSession, context: str | None, namespace: str) -> None:
-    """Show an installation: its addresses, its version, its parts."""
+def info(session: CliSession, context: str | None, namespace: str, file: Path | None) -> None:
+    """Show an installation: its addresses, its version, its parts.
+
+    With -f, show a cluster on AWS: also its stacks, its nodes and their use, and its price. Its file names
+    the namespace.
+    """
+    if file is not None:
+        show_cluster(session, file, context)
+        return
     found, address, name = with_cluster(context, lambda client: _overview(client, namespace))
     if session.json:
-        print_json(_as_data(found) | {"context": name, "cluster": address})
+        print_json(overview_data(found) | {"context": name, "cluster": address})
         return
     print_result(
         table(
@@ -154,15 +164,23 @@ def info(session: CliSession, context: str | None, namespace: str) -> None:
 
 @command.command("health", cls=Command)
 @cluster_options
+@optional_file_option
 @pass_cluster_session
-def health(session: CliSession, context: str | None, namespace: str) -> None:
-    """Check an installation. The exit code is 1 if something is not as it should be."""
+def health(session: CliSession, context: str | None, namespace: str, file: Path | None) -> None:
+    """Check an installation. The exit code is 1 if something is not as it should be.
+
+    With -f, check a cluster on AWS: a line for each part, with its remedy. Its file names the namespace.
+    """
+    if file is not None:
+        check_cluster(session, file, context)
+        return
     found, _, _ = with_cluster(context, lambda client: _overview(client, namespace))
     now = datetime.now(UTC)
     warnings, problems = found.warnings(now), found.problems(now)
     if session.json:
         print_json(
-            _as_data(found) | {"problems": [_problem_line(each) for each in problems], "warnings": warnings}
+            overview_data(found)
+            | {"problems": [_problem_line(each) for each in problems], "warnings": warnings}
         )
     else:
         for part in found.parts:
@@ -338,7 +356,8 @@ def _show_installed(
 ) -> None:
     if session.json:
         print_json(
-            _as_data(found) | {"environment": name, "changes": [_change_data(change) for change in changes]}
+            overview_data(found)
+            | {"environment": name, "changes": [_change_data(change) for change in changes]}
         )
         return
     changed = sum(change.outcome not in ("unchanged", "kept") for change in changes)
@@ -357,26 +376,6 @@ def _show_installed(
                 "with --operator-url, or set operator.api.service in a values file."
             )
         )
-
-
-def _as_data(found: Overview) -> dict[str, Any]:
-    return {
-        "namespace": found.namespace,
-        "version": found.version,
-        "healthy": found.healthy(datetime.now(UTC)),
-        "operator": found.operator.url("https") if not found.operator.missing else None,
-        "gateway": found.gateway.endpoints if not found.gateway.missing else None,
-        "parts": [
-            {
-                "name": part.name,
-                "ready": part.ready,
-                "requested": part.requested,
-                "healthy": part.healthy,
-                "message": part.problem.message if part.problem else "",
-            }
-            for part in found.parts
-        ],
-    }
 
 
 def _change_data(change: ObjectChange) -> dict[str, Any]:

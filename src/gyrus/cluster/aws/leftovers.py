@@ -100,14 +100,19 @@ async def _gone(aws: AwsCaller, service: str, operation: str, **which: str) -> N
             raise
 
 
-async def _balancers(aws: AwsCaller, cluster: str) -> list[str]:
+async def own_balancers(aws: AwsCaller, cluster: str) -> list[Answer]:
+    """Return a cluster's network and application load balancers, as AWS describes them. Raises AwsError."""
     found: list[Answer] = await aws.pages("elbv2", "describe_load_balancers", "LoadBalancers")
-    arns = [one["LoadBalancerArn"] for one in found]
     tagged: list[Answer] = []
-    for some in _some(arns):
+    for some in _some([one["LoadBalancerArn"] for one in found]):
         answer = await aws.call("elbv2", "describe_tags", ResourceArns=list(some))
         tagged += answer["TagDescriptions"]
-    return [one["ResourceArn"] for one in tagged if _is_own(one.get("Tags", []), cluster)]
+    own = {one["ResourceArn"] for one in tagged if _is_own(one.get("Tags", []), cluster)}
+    return [one for one in found if one["LoadBalancerArn"] in own]
+
+
+async def _balancers(aws: AwsCaller, cluster: str) -> list[str]:
+    return [one["LoadBalancerArn"] for one in await own_balancers(aws, cluster)]
 
 
 async def _classic_balancers(aws: AwsCaller, cluster: str) -> list[str]:

@@ -1,0 +1,204 @@
+"""``gyrus cluster info`` and ``health`` of a cluster on AWS, by its cluster.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gyrus.cli.aws.account import ClusterAccount, carried_out, cluster_account, connected, remember_cluster
+from gyrus.cli.failures import CommandFailure, WrongInput
+from gyrus.cli.output import bold, counted, print_json, print_note, print_result, table, warning
+from gyrus.cli.overview import overview_data
+from gyrus.cli.session import CliSession
+
+if TYPE_CHECKING:
+    from gyrus.cluster.aws.eks import EksCluster
+    from gyrus.cluster.aws.inspection.checks import PartCheck
+    from gyrus.cluster.aws.inspection.facts import ClusterFacts, KubernetesFacts
+    from gyrus.cluster.aws.inspection.node_status import NodeStatus
+    from gyrus.cluster.aws.inspection.view import ClusterReport
+
+NODE_HEADERS = ("NODE", "GROUP", "TYPE", "CAPACITY", "ZONE", "STATE", "REPLICAS", "CPU", "MEM", "GPU")
+GROUP_HEADERS = ("NODE GROUP", "CAPACITY", "READY", "DESIRED", "MAXIMUM", "OUTDATED", "LAST FAILURE")
+GIB = 2**30
+
+optional_file_option = click.option(
+    "-f",
+    "--file",
+    type=click.Path(path_type=Path),
+    help="The cluster.yaml of a cluster on AWS: shows its account's part, too.",
+)
+
+
+def show_cluster(session: CliSession, file: Path, context: str | None) -> None:
+    """Show a cluster on AWS: endpoints, stacks, nodes, prices. Raises CommandFailure."""
+    from gyrus.cluster.aws.inspection.view import cluster_report, report_data
+
+    account = _account(file, context)
+    now = datetime.now(UTC)
+    report = cluster_report(account.spec, carried_out(_observed(account, now)), now)
+    if session.json:
+        installed = overview_data(report.installation) if report.installation else None
+        print_json(report_data(report) | {"installation": installed})
+        return
+    print_result(table(("", ""), [*_summary(report, now)]).lstrip("\n"))
+    if rows := [*_group_rows(report)]:
+        print_result(f"\n{table(GROUP_HEADERS, rows)}")
+    if report.nodes:
+        print_result(f"\n{table(NODE_HEADERS, [_node_row(node) for node in report.nodes])}")
+    print_result(f"\n{_prices(report)}")
+    for name, part in report.unread.items() if report.facts.eks is not None else ():
+        print_note(warning(f"{name.replace('_', ' ')}: {part.message} {part.remedy}".rstrip()))
+
+
+def check_cluster(session: CliSession, file: Path, context: str | None) -> None:
+    """Check a cluster on AWS, a line for each part. Raises CommandFailure if one is not healthy."""
+    from gyrus.cluster.aws.inspection.checks import part_checks
+
+    account = _account(file, context)
+    now = datetime.now(UTC)
+    checks = part_checks(account.spec, carried_out(_observed(account, now)), now)
+    wrong = [check for check in checks if not check.healthy]
+    if session.json:
+        print_json({"cluster_name": account.spec.cluster_name, "healthy": not wrong, "parts": _data(checks)})
+    else:
+        for check in checks:
+            print_result(f"{_mark(check)} {check}")
+    if wrong:
+        raise CommandFailure(
+            f"The cluster {account.spec.cluster_name} in {account.spec.region} is not healthy.",
+            details="\n".join(str(check) for check in wrong) if session.json else "",
+            remedy=f"See to {counted(len(wrong), 'part')} above, the first one first"
+            if not session.json
+            else "See to these parts, the first one first",
+        )
+
+
+def _account(file: Path, context: str | None) -> ClusterAccount:
+    if context is not None:
+        raise WrongInput(
+            "A cluster.yaml names its cluster, and --context another one.",
+            remedy="Write one of them: -f FILE, or --context NAME",
+        )
+    return cluster_account(file)
+
+
+async def _observed(account: ClusterAccount, now: datetime) -> ClusterFacts:
+    from gyrus.cluster.aws.inspection.observe import ClusterObserver, read_kubernetes
+
+    async def kubernetes(cluster: EksCluster) -> KubernetesFacts:
+        async with connected(remember_cluster(cluster)) as client:
+            return await read_kubernetes(client, account.spec.gyrus.namespace)
+
+    return await ClusterObserver(account.aws, account.stacks, account.spec, kubernetes).observe(now)
+
+
+def _summary(report: ClusterReport, now: datetime) -> Iterator[tuple[str, str]]:
+    from gyrus.cluster.aws.cluster_stacks import FoundStacks
+    from gyrus.cluster.aws.eks import EksCluster
+    from gyrus.cluster.aws.inspection.checks import support_of
+    from gyrus.cluster.aws.inspection.facts import QueueState
+    from gyrus.cluster.aws.resource_names import bucket_name, log_group
+
+    spec, facts, installed = report.spec, report.facts, report.installation
+    yield "Cluster", f"{spec.cluster_name} in {spec.region}, account {facts.account}"
+    if isinstance(facts.eks, EksCluster):
+        yield "Control plane", f"{facts.eks.status}, {support_of(facts.eks.version, now.date())}"
+        yield "Kubernetes API", facts.eks.endpoint
+    elif facts.eks is None:
+        yield "Control plane", "does not exist. Create it with: gyrus cluster up"
+    if installed is not None:
+        yield "gyrus", f"{installed.version} in the namespace {installed.namespace}"
+        yield "Operator", installed.operator.missing or installed.operator.url("https")
+        yield "APIs", installed.gateway.missing or f"{installed.gateway.endpoints}/NAME"
+        for part in installed.parts:
+            yield "", str(part)
+    if isinstance(facts.stacks, FoundStacks):
+        found = facts.stacks
+        stacks = (
+            *((found.base,) if found.base else ()),
+            *(found.groups[name] for name in sorted(found.groups)),
+        )
+        for stack in stacks:
+            yield "Stack", f"{stack.name} {stack.status}"
+    if facts.bucket is True:
+        yield "Bucket", bucket_name(spec, facts.account)
+    if facts.log_group is True:
+        yield "Log group", log_group(spec.cluster_name)
+    if isinstance(facts.queue, QueueState):
+        yield "Queue", f"{facts.queue.url}, {counted(facts.queue.messages, 'message')}"
+    if isinstance(facts.balancers, tuple):
+        for one in facts.balancers:
+            yield "Load balancer", f"{one.name} {one.state} {one.address}"
+
+
+def _group_rows(report: ClusterReport) -> Iterator[tuple[str, ...]]:
+    from gyrus.cluster.aws.inspection.facts import ScalingFacts
+
+    scaling = report.facts.scaling
+    if not isinstance(scaling, ScalingFacts):
+        return
+    for group in scaling.groups:
+        own = [
+            node for node in report.nodes if (node.group, node.capacity_type) == (group.group, group.capacity)
+        ]
+        failure = scaling.failures.get(group.name)
+        yield (
+            group.group,
+            str(group.capacity),
+            str(sum(node.state == "ready" for node in own)),
+            str(group.desired),
+            str(group.largest),
+            str(sum(node.outdated for node in own)),
+            failure.message if failure else "",
+        )
+
+
+def _node_row(node: NodeStatus) -> tuple[str, ...]:
+    used, offered = node.requested, node.allocatable
+    cpu, memory, gpu = f"{used.cpu / 1000:g}", f"{used.memory / GIB:.1f}", str(used.gpu)
+    if offered is not None:
+        cpu += f"/{offered.cpu / 1000:g}"
+        memory += f"/{offered.memory / GIB:.1f} GiB"
+        gpu = f"{gpu}/{offered.gpu}" if offered.gpu else ""
+    state = f"{node.state}, outdated" if node.outdated else node.state
+    unknown = offered is None
+    return (
+        node.name or node.instance,
+        node.group,
+        node.instance_type,
+        str(node.capacity_type),
+        node.zone,
+        state,
+        "" if unknown else str(node.replicas),
+        *(("", "", "") if unknown else (cpu, memory, gpu)),
+    )
+
+
+def _prices(report: ClusterReport) -> str:
+    from gyrus.cli.prices import drawn_prices, usd
+
+    now = report.now_prices
+    over = "over " if now and now.unknown else ""
+    running = f"Runs now for {over}{bold(usd(now.at_minimum))} an hour:\n" if now else "Nothing runs.\n"
+    parts = [
+        (line.part, f"{line.fewest}", "unknown" if line.lowest is None else usd(line.at_minimum), line.note)
+        for line in (now.lines if now else ())
+    ]
+    drawn = f"{table(('PART', 'NUMBER', 'AN HOUR', ''), parts)}\n" if parts else ""
+    return f"{running}{drawn}\nBy its file:\n{drawn_prices(report.prices)}"
+
+
+def _mark(check: PartCheck) -> str:
+    return click.style("ok   ", fg="green") if check.healthy else click.style("wrong", fg="red")
+
+
+def _data(checks: list[PartCheck]) -> list[dict[str, object]]:
+    return [
+        {"part": check.part, "healthy": check.healthy, "state": check.state, "remedy": check.remedy}
+        for check in checks
+    ]
