@@ -6,7 +6,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "down": "Stop it; deployments come back on the next up",
     },
     "Kubernetes": {
-        "cluster": "Install gyrus on a cluster, show it, check it, remove it",
+        "cluster": "Install gyrus on a cluster, show it, check it, export its APIs, remove it",
         "package": "Upload or write the files of a project, for a manifest",
     },
     "APIs": {

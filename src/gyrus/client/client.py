@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from gyrus.client.environments import Environment, Environments
+from gyrus.client.errors import UnexpectedAnswer
 from gyrus.client.prediction import EndpointCache, PredictionAnswer, encode
 from gyrus.client.project import Project, ProjectArchive
 from gyrus.client.rollout import RolloutProgress
@@ -286,6 +288,16 @@ class Client:
 
     def _url(self, name: str) -> str:
         return self._urls.get(name) or self._urls.setdefault(name, self.api(name).endpoint)
+
+    def download_package(self, digest: str, file: BinaryIO) -> None:
+        """Write a package's archive into an open file. Raises UnexpectedAnswer if it is not the package."""
+        found = hashlib.sha256()
+        with self._operator.stream(f"/packages/{digest}", ()) as chunks:
+            for chunk in chunks:
+                found.update(chunk)
+                file.write(chunk)
+        if found.hexdigest() != digest:
+            raise UnexpectedAnswer(f"The operator did not return the package {digest}, but other bytes.")
 
     # Steps of a deploy
 

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 CALLER = "caller"
 """Key in a request's ASGI state: its :class:`gyrus.server.tokens.Caller`."""
 _READING = ("GET", "HEAD")
+_PACKAGES = "/v1/packages/"
+"""Packages may hold secrets: only a token that may deploy gets them."""
 
 
 class Authorisation:
@@ -102,11 +104,13 @@ def revoked(token: Token) -> str:
 def _forbidden(caller: Caller, scope: Scope) -> Problem | None:
     """Return why this caller may not send this request. Returns None if it may."""
     method, path = scope["method"], scope["path"]
-    if not caller.read_only or method in _READING:
+    has_code = method == "GET" and path.startswith(_PACKAGES)
+    if not caller.read_only or (method in _READING and not has_code):
         return None
     log.warning("refused %s %s of the read-only %s", method, path, caller.name)
+    effect = "returns the files of an API" if has_code else "changes something"
     detail = (
-        f"The {caller.name} may only read, and {method} {path} changes something. Use a token that was "
+        f"The {caller.name} may only read, and {method} {path} {effect}. Use a token that was "
         "created without --read-only."
     )
     return document(problem.READ_ONLY_TOKEN, detail)

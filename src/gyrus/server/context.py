@@ -26,6 +26,10 @@ class PackageUploads(Protocol):
         """Keep these bytes, unless they do not match the digest or are too many. Returns their number."""
         ...
 
+    async def fetched(self, digest: str) -> Path:
+        """Return the file of a package. Raises UnknownPackage and StorageFull."""
+        ...
+
 
 class ModelResolver(Protocol):
     """The places of models."""

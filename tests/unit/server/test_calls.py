@@ -303,6 +303,16 @@ class TestPackages:
         content = b"not a tar"
         problem(await client.put(f"/packages/{digest_of(content)}", content=content), 400, "bad-request")
 
+    async def test_download(self, client: httpx.AsyncClient) -> None:
+        content = archive()
+        path = f"/packages/{digest_of(content)}"
+        detail = problem(await client.get(path), 404, "not-found")
+        assert detail == f"The package {digest_of(content)} does not exist; deploy the project again."
+        await client.put(path, content=content)
+        answer = await client.get(path)
+        assert (answer.status_code, answer.content) == (200, content)
+        assert answer.headers["content-type"] == "application/x-tar"
+
     async def test_no_digest(self, client: httpx.AsyncClient) -> None:
         detail = problem(await client.put("/packages/short", content=b""), 400, "bad-request")
         assert "path.digest" in detail

@@ -41,6 +41,7 @@ def test_every_route_is_there(document: Json) -> None:
         "GET /v1/info",
         "GET /v1/metrics",
         "GET /v1/nodes",
+        "GET /v1/packages/{digest}",
         "GET /v1/tokens",
         "GET /v1/watch",
         "HEAD /v1/packages/{digest}",

@@ -106,6 +106,17 @@ async def test_a_read_only_token_changes_nothing(
     assert not stopped.is_set()
 
 
+async def test_a_read_only_token_gets_no_package(client: httpx.AsyncClient) -> None:
+    token = await create(client, "reader", read_only=True)
+    path = f"/packages/{'0' * 64}"
+    answer = await client.get(path, headers=header(token))
+    assert answer.status_code == 403
+    assert answer.json()["detail"] == (
+        f"The token reader may only read, and GET /v1{path} returns the files of an API. Use a token that "
+        "was created without --read-only."
+    )
+
+
 @pytest.mark.parametrize("path", ["/info", "/apis", "/metrics", "/tokens"])
 async def test_a_read_only_token_reads(client: httpx.AsyncClient, path: str) -> None:
     token = await create(client, "reader", read_only=True)

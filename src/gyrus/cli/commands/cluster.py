@@ -22,6 +22,7 @@ from gyrus.cli.cluster import (
     remember_operator,
     with_cluster,
 )
+from gyrus.cli.cluster_export import export
 from gyrus.cli.cluster_template import template
 from gyrus.cli.cluster_yaml import init, validate
 from gyrus.cli.failures import CommandFailure, WrongInput, specification_failure
@@ -60,7 +61,7 @@ def command() -> None:
 command.params += global_options()
 command.add_command(init)
 command.add_command(validate)
-for each in (up, configure, down, token):
+for each in (up, configure, down, token, export):
     command.add_command(each)
 command.add_command(template)
 

@@ -37,7 +37,7 @@ class NodeStatus:
     requested: NodeResources
     """The sum of their requests."""
     allocatable: NodeResources | None
-    """What it offers to pods. None if that is not known."""
+    """The amount that it offers to pods. None if that is not known."""
 
 
 def node_statuses(scaling: ScalingFacts, kubernetes: KubernetesFacts | None) -> tuple[NodeStatus, ...]:
