@@ -20,7 +20,7 @@ from gyrus.cluster.aws.inspection.facts import (
 )
 from gyrus.cluster.aws.nodes.cluster_nodes import KubernetesNode
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup, ScalingInstance
+from gyrus.cluster.aws.nodes.scaling_groups import GroupInstance, ObservedGroup
 from gyrus.cluster.aws.stack_state import StackStatus
 from gyrus.cluster.aws.templates.control_plane import ON_EACH_NODE, ON_SOME_NODES
 from gyrus.cluster.health import PartHealth
@@ -43,8 +43,8 @@ def stack(name: str, status: str = "CREATE_COMPLETE", reason: str = "") -> Stack
     return StackStatus(name=name, stack_id=name, status=status, reason=reason, outputs=outputs)
 
 
-def scaling_group(*instances: str, desired: int = 1, version: str = "1", **more: Any) -> ScalingGroup:
-    known = ScalingGroup(
+def scaling_group(*instances: str, desired: int = 1, version: str = "1", **more: Any) -> ObservedGroup:
+    known = ObservedGroup(
         name="gyrus-vision--cpu.on-demand",
         group="cpu",
         capacity=CapacityType.ON_DEMAND,
@@ -52,7 +52,7 @@ def scaling_group(*instances: str, desired: int = 1, version: str = "1", **more:
         largest=5,
         version=version,
         instances=tuple(
-            ScalingInstance(id=one, instance_type="m5.large", zone="us-east-1a", leaves=False, version="1")
+            GroupInstance(id=one, instance_type="m5.large", zone="us-east-1a", leaves=False, version="1")
             for one in instances
         ),
     )

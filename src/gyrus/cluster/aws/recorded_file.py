@@ -8,7 +8,8 @@ from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.errors import AwsNotFound
 from gyrus.spec.faults import SpecError
 
-KEY = f"cluster/{FILE}"
+FOLDER = "cluster"
+KEY = f"{FOLDER}/{FILE}"
 
 
 async def record(aws: AwsCaller, bucket: str, text: str) -> None:

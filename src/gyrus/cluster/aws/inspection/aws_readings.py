@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gyrus.cluster.aws.calls import Answer, AwsCaller
-from gyrus.cluster.aws.errors import AwsNotFound
+from gyrus.cluster.aws.errors import AwsDenied, AwsNotFound
 from gyrus.cluster.aws.group_sizes import described_groups
 from gyrus.cluster.aws.inspection.facts import AddOnState, BalancerState, QueueState, ScalingFacts
 from gyrus.cluster.aws.leftovers import own_balancers
 from gyrus.cluster.aws.nodes.scaling_activities import LaunchFailure, last_failure
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup, ec2_instances
+from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup, ec2_instances
 from gyrus.cluster.aws.resource_names import CLUSTER_TAG
 from gyrus.cluster.aws.templates.control_plane import ON_EACH_NODE, ON_SOME_NODES
 
@@ -67,7 +67,7 @@ async def scaling(aws: AwsCaller, cluster: str, now: datetime) -> ScalingFacts:
     )
 
 
-async def _failure(aws: AwsCaller, group: ScalingGroup, now: datetime) -> LaunchFailure | None:
+async def _failure(aws: AwsCaller, group: ObservedGroup, now: datetime) -> LaunchFailure | None:
     answer = await aws.call(
         "autoscaling", "describe_scaling_activities", AutoScalingGroupName=group.name, MaxRecords=LATEST
     )
@@ -100,6 +100,13 @@ async def queue(aws: AwsCaller, name: str, now: datetime) -> QueueState | None:
 
 
 async def _oldest(aws: AwsCaller, name: str, now: datetime) -> float | None:
+    try:
+        return await _measured_age(aws, name, now)
+    except AwsDenied:
+        return None
+
+
+async def _measured_age(aws: AwsCaller, name: str, now: datetime) -> float | None:
     answer = await aws.call(
         "cloudwatch",
         "get_metric_statistics",

@@ -20,7 +20,7 @@ from gyrus.cluster.aws.inspection.facts import (
     UnreadPart,
 )
 from gyrus.cluster.aws.inspection.node_status import READY, NodeStatus, node_statuses
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup
+from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup
 from gyrus.cluster.aws.prices.price_list import STANDARD_SUPPORT_ENDS
 from gyrus.cluster.aws.resource_names import (
     base_stack,
@@ -177,7 +177,7 @@ def _node_groups(spec: ClusterSpec, facts: ClusterFacts, found: ScalingFacts) ->
             yield _wrong(f"node group {group.name}", "has no Auto Scaling group", CONTINUE)
 
 
-def _node_group(group: ScalingGroup, nodes: list[NodeStatus], failure: str, *, known: bool) -> PartCheck:
+def _node_group(group: ObservedGroup, nodes: list[NodeStatus], failure: str, *, known: bool) -> PartCheck:
     part = f"node group {group.pool}"
     ready = sum(node.state == READY for node in nodes)
     outdated = sum(node.outdated for node in nodes)

@@ -10,7 +10,7 @@ from gyrus.cluster.aws.eks import EksCluster
 from gyrus.cluster.aws.nodes.cluster_nodes import KubernetesNode
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod
 from gyrus.cluster.aws.nodes.scaling_activities import LaunchFailure
-from gyrus.cluster.aws.nodes.scaling_groups import Ec2Instance, ScalingGroup
+from gyrus.cluster.aws.nodes.scaling_groups import Ec2Instance, ObservedGroup
 from gyrus.cluster.overview import Overview
 
 
@@ -58,7 +58,7 @@ class QueueState:
 class ScalingFacts:
     """The Auto Scaling groups of a cluster."""
 
-    groups: tuple[ScalingGroup, ...] = ()
+    groups: tuple[ObservedGroup, ...] = ()
     instances: Mapping[str, Ec2Instance] = field(default_factory=dict[str, Ec2Instance])
     failures: Mapping[str, LaunchFailure] = field(default_factory=dict[str, LaunchFailure])
     """By Auto Scaling group: its last launch, if it failed a short time ago."""

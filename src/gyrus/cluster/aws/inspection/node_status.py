@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gyrus.cluster.aws.inspection.facts import KubernetesFacts, ScalingFacts
 from gyrus.cluster.aws.nodes.cluster_nodes import KubernetesNode
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod
-from gyrus.cluster.aws.nodes.scaling_groups import ScalingGroup, ScalingInstance
+from gyrus.cluster.aws.nodes.scaling_groups import GroupInstance, ObservedGroup
 from gyrus.nodes.resources import NodeResources
 from gyrus.nodes.state import CapacityType
 
@@ -60,8 +60,8 @@ def _statuses(scaling: ScalingFacts, kubernetes: KubernetesFacts | None) -> Iter
 
 
 def _status(
-    group: ScalingGroup,
-    instance: ScalingInstance,
+    group: ObservedGroup,
+    instance: GroupInstance,
     node: KubernetesNode | None,
     state: str,
     pods: Sequence[ClusterPod],
@@ -87,7 +87,7 @@ def _status(
     )
 
 
-def _state(instance: ScalingInstance, node: KubernetesNode | None) -> str:
+def _state(instance: GroupInstance, node: KubernetesNode | None) -> str:
     if instance.leaves:
         return "leaving"
     if node is None:

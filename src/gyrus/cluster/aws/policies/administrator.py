@@ -12,6 +12,7 @@ from gyrus.cluster.aws.cloudwatch.alarms import alarm_prefix
 from gyrus.cluster.aws.cloudwatch.dashboard import dashboard_name
 from gyrus.cluster.aws.policies.attached import every_attached_policy
 from gyrus.cluster.aws.policies.statement import PolicyScope, PolicyStatement
+from gyrus.cluster.aws.recorded_file import FOLDER
 
 ROLE_SERVICES = ("eks.amazonaws.com", "ec2.amazonaws.com", "pods.eks.amazonaws.com")
 """The services that roles are passed to."""
@@ -26,7 +27,10 @@ LINKED_SERVICES = (
 
 def administrator_statements(scope: PolicyScope) -> list[PolicyStatement]:
     """Return the policy for ``gyrus cluster up``, ``configure``, ``down``, ``info`` and ``health``."""
-    parts = (_checks, _stacks, _network, _instances, _scaling, _control_plane, _roles, _data, _notices)
+    parts = (
+        *(_checks, _stacks, _network, _instances, _scaling, _leftovers, _control_plane),
+        *(_roles, _data, _notices),
+    )
     return [statement for part in parts for statement in part(scope)]
 
 
@@ -75,6 +79,7 @@ def _stacks(scope: PolicyScope) -> Iterator[PolicyStatement]:
             "cloudformation:DescribeChangeSet",
             "cloudformation:ExecuteChangeSet",
             "cloudformation:DeleteChangeSet",
+            "cloudformation:ContinueUpdateRollback",
             "cloudformation:ListChangeSets",
             "cloudformation:DeleteStack",
             "cloudformation:DescribeStacks",
@@ -207,6 +212,33 @@ def _scaling(scope: PolicyScope) -> Iterator[PolicyStatement]:
     )
 
 
+def _leftovers(scope: PolicyScope) -> Iterator[PolicyStatement]:
+    owner = f"aws:ResourceTag/{aws_names.owner_tag(scope.cluster)}"
+    yield PolicyStatement(
+        name="DeleteLoadBalancers",
+        actions=(
+            "elasticloadbalancing:DeleteLoadBalancer",
+            "ec2:DeleteSecurityGroup",
+            "ec2:DeleteNetworkInterface",
+        ),
+        resources=(
+            scope.arn("elasticloadbalancing", "loadbalancer/*"),
+            scope.arn("ec2", "security-group/*"),
+            scope.arn("ec2", "network-interface/*"),
+        ),
+        conditions={"Null": {owner: "false"}},
+        reason="`down` deletes what Kubernetes made for Services and could not delete itself: only what has "
+        "the tag of this cluster.",
+    )
+    yield PolicyStatement(
+        name="DeleteVolumes",
+        actions=("ec2:DeleteVolume",),
+        resources=(scope.arn("ec2", "volume/*"),),
+        conditions={"StringEquals": {f"aws:ResourceTag/{aws_names.CLUSTER_TAG}": scope.cluster}},
+        reason="`down` deletes the volumes of this cluster that Kubernetes has left, by their tag.",
+    )
+
+
 def _control_plane(scope: PolicyScope) -> Iterator[PolicyStatement]:
     actions = (
         *("CreateCluster", "DescribeCluster", "DeleteCluster", "UpdateClusterConfig", "UpdateClusterVersion"),
@@ -298,6 +330,13 @@ def _data(scope: PolicyScope) -> Iterator[PolicyStatement]:
         resources=(f"{scope.bucket}/*",),
         reason="`down` empties the bucket, since AWS deletes no bucket with objects.",
     )
+    yield PolicyStatement(
+        name="KeepClusterFile",
+        actions=("s3:GetObject", "s3:PutObject"),
+        resources=(f"{scope.bucket}/{FOLDER}/*",),
+        reason="The bucket keeps the cluster.yaml that was last applied: `configure` shows the price before "
+        "and after a change.",
+    )
     if scope.spec.cloudwatch:
         yield from _log_groups(scope)
         yield from _health(scope)
@@ -373,6 +412,12 @@ def _notices(scope: PolicyScope) -> Iterator[PolicyStatement]:
         ),
         resources=(scope.queue,),
         reason="The queue with EC2's notices.",
+    )
+    yield PolicyStatement(
+        name="MeasureQueue",
+        actions=("cloudwatch:GetMetricStatistics",),
+        reason="`info` and `health` show the age of the oldest notice. AWS limits this action to no "
+        "resource.",
     )
     yield PolicyStatement(
         name="ChangeRules",

@@ -26,6 +26,7 @@ ARN = re.compile(r"arn:aws:[a-z0-9]+:[a-z0-9-]*:(\*|\d{12}|aws)?:.+")
 UNLIMITED = (
     *("ec2:Describe", "elasticloadbalancing:Describe", "servicequotas:", "pricing:", "autoscaling:Describe"),
     *("cloudformation:DescribeStacks", "cloudformation:ListStacks", "cloudwatch:PutMetricData"),
+    "cloudwatch:GetMetricStatistics",
     *("eks:ListClusters", "eks:DescribeAddonVersions", "eks:DescribeClusterVersions"),
 )
 """The only actions without a resource: those that AWS limits to none, or that only read."""
