@@ -7,13 +7,15 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from gyrus.kubernetes.client import ClusterClient
+from gyrus.kubernetes.resources import NAMESPACES
 from support.aws.cluster_on_aws import ClusterOnAws, cluster_on_aws
 from support.cluster import new_volume
 
@@ -26,11 +28,15 @@ class Handler:
 """
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[ClusterOnAws]:
+@pytest_asyncio.fixture
+async def cluster(tmp_path: Path, client: ClusterClient) -> AsyncIterator[ClusterOnAws]:
     with cluster_on_aws(tmp_path) as made:
-        yield made
-        made.run("cluster", "down", "-y", "--force")
+        await made.give_credentials(client)
+        try:
+            yield made
+        finally:
+            await asyncio.to_thread(made.run, "cluster", "down", "-y", "--force")
+            await client.delete(NAMESPACES, made.namespace)
 
 
 def project(folder: Path) -> Path:

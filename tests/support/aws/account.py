@@ -72,15 +72,15 @@ class AwsAccount:
 
 
 @contextmanager
-def aws_account(**environment: str) -> Generator[AwsAccount]:
-    """Run an emulator with an empty account until the block ends."""
+def aws_account(host: str = "127.0.0.1", **environment: str) -> Generator[AwsAccount]:
+    """Run an emulator with an empty account until the block ends. ``host``: the address it listens on."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="gyrus-aws-") as folder:
         log = Path(folder) / "log"
         variables = os.environ | {"PYTHONPATH": SOURCES, "LOG_LEVEL": "WARNING"} | environment
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "support.aws.emulator", str(port)],
+                [sys.executable, "-m", "support.aws.emulator", host, str(port)],
                 env=variables,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -88,7 +88,7 @@ def aws_account(**environment: str) -> Generator[AwsAccount]:
                 start_new_session=True,
             )
         try:
-            account = AwsAccount(f"http://127.0.0.1:{port}", log)
+            account = AwsAccount(f"http://{host}:{port}", log)
             _wait(account, process)
             yield account
         finally:

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from gyrus.kubernetes.client import ClusterClient
 from support.aws.account import REGION, TESTS, AwsAccount, aws_account
-from support.cluster import PREFIX, RUNTIME_IMAGE
+from support.cluster import HOST_ADDRESS, PREFIX, RUNTIME_IMAGE
 from support.command_line import Ran
 from support.installation import IMAGE, SMALL
 
@@ -39,6 +40,17 @@ class ClusterOnAws:
     def environment(self) -> str:
         """The name of the operator's environment."""
         return f"{self.name}.{REGION}-{self.namespace}"
+
+    async def give_credentials(self, client: ClusterClient) -> None:
+        """Give the operator's pod the account's variables, in the place of EKS's pod identities."""
+        await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "gyrus-objects", "namespace": self.namespace},
+            "stringData": self.account.environment,
+        }
+        await client.apply(secret)
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -103,7 +115,7 @@ def cluster_on_aws(folder: Path, **environment: str) -> Generator[ClusterOnAws]:
         assert endpoint.stdout is not None
         url = endpoint.stdout.readline().strip()
         authority = str(folder / "ca.crt")
-        with aws_account(EKS_ENDPOINT=url, EKS_AUTHORITY=authority, **environment) as account:
+        with aws_account(HOST_ADDRESS, EKS_ENDPOINT=url, EKS_AUTHORITY=authority, **environment) as account:
             yield ClusterOnAws(account, folder, name)
     finally:
         endpoint.kill()

@@ -147,7 +147,8 @@ class ClusterSpec(Model):
     iam_policy_arns: Annotated[tuple[PolicyArn, ...], Field(strict=False), null_means(())] = Field(
         default=(), examples=[["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]]
     )
-    """IAM policies that replicas get beside those that gyrus needs. By default none."""
+    """IAM policies that replicas get, and the operator, which fetches models for them, beside those that
+    gyrus needs. By default none."""
     cloudwatch: bool = True
     """Send logs and metrics to CloudWatch."""
     gyrus: GyrusSection = GyrusSection()

@@ -14,6 +14,7 @@ from gyrus.cluster.settings import (
     ExternalApi,
     GatewayPods,
     NodeScaling,
+    ObjectBucket,
     StoreSecret,
 )
 
@@ -47,6 +48,7 @@ def installation_of(
             "gateway": _chosen(gateway, gateway_service(spec)),
             "nodes": own.nodes or node_scaling(spec, base or {}),
             "cloudwatch": own.cloudwatch or cloudwatch(spec),
+            "objects": own.objects or objects(base or {}),
         }
     )
     return Installation(spec.gyrus.namespace, settings)
@@ -57,6 +59,11 @@ def cloudwatch(spec: ClusterSpec) -> CloudWatchSettings | None:
     if not spec.cloudwatch:
         return None
     return CloudWatchSettings(cluster=spec.cluster_name, region=spec.region)
+
+
+def objects(base: Mapping[str, str]) -> ObjectBucket | None:
+    """Return the cluster's bucket. ``base``: the outputs of the base stack; without it, None."""
+    return ObjectBucket(url=f"s3://{base['Bucket']}") if "Bucket" in base else None
 
 
 def gateway_service(spec: ClusterSpec) -> GatewayPods:

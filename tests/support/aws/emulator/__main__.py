@@ -1,6 +1,6 @@
 """AWS on loopback: ministack, with what it lacks. Run by :class:`support.aws.account.AwsAccount`.
 
-    python -m support.aws.emulator PORT
+    python -m support.aws.emulator HOST PORT
 
 ministack carries out CloudFormation's operations one resource after the other, with roll-backs and events.
 This adds the types of resources that it does not know, time that a resource takes, and failures on demand.
@@ -16,7 +16,7 @@ from typing import Any
 from support.aws.emulator import control, region_data, resource_types, scaling
 
 
-def main(port: int) -> None:
+def main(host: str, port: int) -> None:
     from hypercorn.config import Config
 
     hypercorn: Any = import_module("hypercorn.asyncio")  # its types are incomplete
@@ -24,7 +24,7 @@ def main(port: int) -> None:
     region_data.add()
     scaling.add()
     config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"{host}:{port}"]
     config.loglevel = "WARNING"
     ministack: Any = import_module("ministack.app")
     wrapped: Any = control.wrapped(ministack.app)
@@ -32,4 +32,4 @@ def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1], int(sys.argv[2]))

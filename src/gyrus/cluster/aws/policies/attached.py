@@ -12,13 +12,13 @@ AWS_POLICIES = {
     "volumes": ("service-role/AmazonEBSCSIDriverPolicy",),
 }
 """The policies of AWS, by the purpose of the role."""
-REPLICA = "replica"
+OPERATOR, REPLICA = "operator", "replica"
 
 
 def attached_policies(spec: ClusterSpec, purpose: str) -> list[str]:
     """Return the ARNs of the policies of the role with this purpose."""
     prefix = f"arn:{partition_of(spec.region)}:iam::aws:policy"
-    own = spec.iam_policy_arns if purpose == REPLICA else ()
+    own = spec.iam_policy_arns if purpose in (REPLICA, OPERATOR) else ()
     return [*(f"{prefix}/{name}" for name in AWS_POLICIES.get(purpose, ())), *own]
 
 
