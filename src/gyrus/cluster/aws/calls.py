@@ -205,6 +205,7 @@ class AwsCalls:
 
 
 def _boto_clients(region: str, rules: CallRules) -> Callable[[str], Any]:
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where each setting is from
     sessions: list[Any] = []
 
     def client(service: str) -> Any:
