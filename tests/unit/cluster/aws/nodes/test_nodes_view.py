@@ -15,7 +15,7 @@ def test_changes_have_their_reasons() -> None:
     failed = {"cpu/spot": {"failed_at": NOW, "failure": "no capacity"}}
     found = state(group(), pending=pending(4), pools=failed)
     assert list(changes_of(found, plan_nodes(found), SEEN)) == [
-        "cpu/spot gets no new nodes until 03:51:40 UTC: a scaling activity failed: no capacity",
+        "cpu/spot gets no new nodes until 03:49:40 UTC: a scaling activity failed: no capacity",
         "node group cpu/on-demand: 0 → 2, because 4 pods fit on no node; spot is barred",
     ]
 
