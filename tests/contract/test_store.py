@@ -22,7 +22,16 @@ from gyrus.state.errors import (
     UnknownRevision,
     UnknownToken,
 )
-from gyrus.state.records import Api, Author, Event, Package, ScalingMemory, StartupTime, Token
+from gyrus.state.records import (
+    Api,
+    Author,
+    Event,
+    Package,
+    ScalingMemory,
+    StartupTime,
+    StoredCosts,
+    Token,
+)
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import KEPT_STARTS, Store
 
@@ -361,6 +370,18 @@ class TestNodesRecord:
         for document in (b"", b"a\0\xff", b"more" * 100_000):
             await store.save_nodes_record(document)
             assert await store.nodes_record() == document
+
+
+class TestCosts:
+    async def test_the_last_ones_are_kept(self, store: Store) -> None:
+        first, second = (StoredCosts(start=start, version=1, document=b"a\0") for start in (3600, 2**40))
+        assert await store.costs() == ()
+        await store.save_costs([second, first], [])
+        assert await store.costs() == (first, second)
+        later = StoredCosts(start=3600, version=2, document=b"more" * 100_000)
+        await store.save_costs([later], [second.start, 7200])
+        await store.save_costs([], [])
+        assert await store.costs() == (later,)
 
 
 class TestMemories:
@@ -762,6 +783,7 @@ class TestLeader:
                     one.create_token(token("ci")),
                     one.save_memories([]),
                     one.save_nodes_record(b""),
+                    one.save_costs([], []),
                 ):
                     with pytest.raises(LeaderReplaced) as refused:
                         await write

@@ -15,7 +15,7 @@ from itertools import chain
 from gyrus.aio.clock import Clock, SystemClock
 from gyrus.aio.signals import Signals
 from gyrus.aio.slices import slices
-from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.backends.protocol import HeldAmount, Observation, ReplicaOrder, RunningMachine
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import FINAL, Phase, Reason, ReplicaStatus, RestartPolicy
@@ -237,6 +237,14 @@ class MemoryBackend:
             replicas_waiting=len(waiting),
             overcommit=False,
         )
+
+    def machines(self) -> Sequence[RunningMachine]:
+        held = tuple(
+            HeldAmount(api=replica.status.api, amount=AmountView(cpu=replica.cores, mem=0, gpu=0))
+            for replica in self._machine.holding.values()
+        )
+        total = AmountView(cpu=self.cores or 0, mem=0, gpu=0)
+        return (RunningMachine(name="memory", total=total, held=held),)
 
     async def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         seen = len(self._machine.lines)

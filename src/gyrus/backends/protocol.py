@@ -5,6 +5,7 @@
     Part             Contents                  Consumers
     ReplicaRunner    start, stop, observe      the reconciler, the shutdown
     CapacitySource   how many replicas fit     the reconciler, the autoscaler, the operator API
+    MachineSource    what replicas hold where  the cost meter
     WarmStarts       which orders may come     the reconciler
     LogSource        output of replicas        the operator API
     Cleanup          logs and packages to remove  the reconciler, the controller
@@ -13,12 +14,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gyrus.aio.signals import Signals
-from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
+from gyrus.contract.operator import AmountView, CapacityView, ForkServerView, LogLine, LogQuery
 from gyrus.contract.replica import ReplicaStatus
 from gyrus.contract.workload import ComputeResources, Workload
 
@@ -124,6 +125,37 @@ class CapacitySource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldAmount:
+    """The part of a machine that one replica holds."""
+
+    api: str
+    amount: AmountView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningMachine:
+    """A machine on which replicas may run, whether or not any does."""
+
+    name: str
+    total: AmountView
+    held: tuple[HeldAmount, ...] = ()
+    instance_type: str = ""
+    """Empty if it is unknown."""
+    spot: bool = False
+    region: str = ""
+    """The region of AWS that it is in. Empty if it is none of AWS."""
+    zone: str = ""
+    price: float | None = None
+    """US dollars per hour, as the machine itself states it. None if it states none."""
+
+
+class MachineSource(Protocol):
+    def machines(self) -> Sequence[RunningMachine]:
+        """Return the machines, and what replicas hold on them. Does no I/O."""
+        ...
+
+
 class WarmStarts(Protocol):
     """Prepares for expected replicas, so that they start sooner, as far as ``Code.preload`` allows."""
 
@@ -175,5 +207,14 @@ class BackendProcess(Protocol):
         ...
 
 
-class Backend(ReplicaRunner, CapacitySource, WarmStarts, LogSource, Cleanup, BackendProcess, Protocol):
+class Backend(
+    ReplicaRunner,
+    CapacitySource,
+    MachineSource,
+    WarmStarts,
+    LogSource,
+    Cleanup,
+    BackendProcess,
+    Protocol,
+):
     """All parts of the protocol, as one object."""

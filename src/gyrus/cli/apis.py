@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gyrus.cli.money import usd
 from gyrus.cli.output import age, dim, status_styled, table
 from gyrus.contract.operator import ApiOwner, ApiView
 from gyrus.contract.visible import shown
@@ -11,6 +12,8 @@ from gyrus.contract.visible import shown
 HEADERS = ("NAME", "STATUS", "REVISION", "READY", "IN FLIGHT", "UPDATED", "ENDPOINT")
 OWNER = "OWNER"
 """Another column, if a manifest deployed one of the APIs."""
+COST = "COST/HOUR"
+"""Another column, if machines have prices."""
 
 
 def listing(apis: Sequence[ApiView]) -> str:
@@ -24,11 +27,19 @@ def listing(apis: Sequence[ApiView]) -> str:
 
 
 def _columns(apis: Sequence[ApiView]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    rows = [row(api) for api in apis]
-    if all(api.owner is ApiOwner.CLI for api in apis):
-        return HEADERS, rows
-    owners = {ApiOwner.CLI: "CLI", ApiOwner.MANIFEST: "manifest"}
-    return (*HEADERS, OWNER), [(*cells, owners[api.owner]) for cells, api in zip(rows, apis, strict=True)]
+    headers, rows = HEADERS, [row(api) for api in apis]
+    if any(api.owner is not ApiOwner.CLI for api in apis):
+        owners = {ApiOwner.CLI: "CLI", ApiOwner.MANIFEST: "manifest"}
+        headers = (*headers, OWNER)
+        rows = [(*cells, owners[api.owner]) for cells, api in zip(rows, apis, strict=True)]
+    if any(api.cost_per_hour is not None for api in apis):
+        headers = (*headers, COST)
+        rows = [(*cells, _cost(api)) for cells, api in zip(rows, apis, strict=True)]
+    return headers, rows
+
+
+def _cost(api: ApiView) -> str:
+    return "" if api.cost_per_hour is None else usd(api.cost_per_hour)
 
 
 def row(api: ApiView) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "deploy": "Deploy the APIs of a YAML file, and wait until they are live",
         "get": "List the APIs, or show one",
         "describe": "Show everything about an API: replicas, reasons, scaling, events, traffic",
+        "cost": "Show what APIs cost: so far, per hour, per 1,000 requests, forecast",
         "events": "Show an API's events: deploys, scaling, failures",
         "predict": "Send a request to an API and print its answer",
         "replay": "Send the requests of a traffic trace to an API, at their times",

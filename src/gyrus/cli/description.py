@@ -10,6 +10,7 @@ from typing import Any, cast
 import click
 
 from gyrus.cli.apis import first_line
+from gyrus.cli.costs import api_lines
 from gyrus.cli.output import (
     age,
     bold,
@@ -22,6 +23,7 @@ from gyrus.cli.output import (
     table,
 )
 from gyrus.cli.replicas import doing
+from gyrus.contract.costs import ApiCostView, CostView
 from gyrus.contract.operator import (
     ApiDescription,
     ApiOwner,
@@ -47,7 +49,14 @@ POOL_HEADERS = ("REVISION", "GENERATION", "SHARE", "IN FLIGHT", "REQUESTS", "5XX
 EVENT_HEADERS = ("FIRST", "LAST", "COUNT", "REASON", "REPLICA", "")
 
 
-def described(description: ApiDescription, now: float | None = None) -> str:
+def cost_of(name: str, costs: CostView | None) -> ApiCostView | None:
+    """Return the costs of one API. Returns None if they are unknown."""
+    return next((api for api in costs.apis if api.name == name), None) if costs else None
+
+
+def described(
+    description: ApiDescription, now: float | None = None, *, cost: ApiCostView | None = None
+) -> str:
     """Format everything about an API. Texts are escaped, so that none of them acts on a terminal."""
     description = shown(description)
     sections = {
@@ -56,6 +65,7 @@ def described(description: ApiDescription, now: float | None = None) -> str:
         "Failures": "\n\n".join(_failures(description.replicas)),
         "Scaling": "\n".join(_scaling(description)),
         "Traffic since the gateway started": _traffic(description.traffic, description.pools),
+        "Cost": _cost(cost),
         "Events": _events(description.events),
         "Specification": "\n".join(_yaml(description.spec)),
     }
@@ -69,6 +79,11 @@ def masked(description: ApiDescription) -> ApiDescription:
         return description
     hidden = dict.fromkeys(cast("dict[str, Any]", variables), MASK)
     return replace(description, spec={**description.spec, "env": hidden})
+
+
+def _cost(cost: ApiCostView | None) -> str:
+    lines = api_lines(cost) if cost else {}
+    return "\n".join(f"{key:<18} {text}" for key, text in lines.items())
 
 
 def _section(title: str, text: str) -> str:

@@ -43,6 +43,8 @@ class PlatformSettings:
     """Bytes."""
     hosts: tuple[str, ...] = ()
     """Names besides localhost under which clients may address the gateway."""
+    price: float | None = None
+    """US dollars per hour of this machine. None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ def choose(
     overcommit: bool | None = None,
     max_package: int | None = None,
     hosts: tuple[str, ...] = (),
+    price: float | None = None,
 ) -> PlatformSettings:
     """Return the settings: each as given, else as known. Raises WrongInput."""
-    chosen = altered(known, gateway, operator, overcommit, max_package, hosts)
+    chosen = altered(known, gateway, operator, overcommit, max_package, hosts, price)
     if chosen.gateway == chosen.operator_port:
         raise WrongInput(
             f"Gateway and operator cannot both listen on port {chosen.gateway}.",
@@ -108,10 +111,12 @@ def altered(
     overcommit: bool | None,
     max_package: int | None = None,
     hosts: tuple[str, ...] = (),
+    price: float | None = None,
 ) -> PlatformSettings:
     """Return the settings with the given ones replaced.
 
-    An operator's port of 0 means none. An empty name as the only host removes all hosts.
+    An operator's port of 0 means none. An empty name as the only host removes all hosts. A price of 0 is an
+    unknown price.
     """
     return PlatformSettings(
         gateway or settings.gateway,
@@ -119,6 +124,7 @@ def altered(
         settings.overcommit if overcommit is None else overcommit,
         max_package or settings.max_package,
         tuple(host for host in hosts if host) if hosts else settings.hosts,
+        settings.price if price is None else price or None,
     )
 
 
@@ -164,6 +170,7 @@ def command(home: Home, settings: PlatformSettings, *, new_database: bool = Fals
         *(("--overcommit",) if settings.overcommit else ()),
         *(("--max-package", str(settings.max_package)) if settings.max_package != LARGEST_PACKAGE else ()),
         *(word for host in settings.hosts for word in ("--host", host)),
+        *(("--price", str(settings.price)) if settings.price is not None else ()),
         *(("--new-database",) if new_database else ()),
     ]  # fmt: skip
 

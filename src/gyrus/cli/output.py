@@ -102,6 +102,26 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(_row(line, widths) for line in lines)
 
 
+def figures_beside(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Format a table whose first column is text and whose others are figures, aligned to the right.
+
+    >>> print(figures_beside(["NAME", "COST"], [["iris", "$1"], ["text", "$12"]]))
+    NAME  COST
+    iris    $1
+    text   $12
+    """
+    cells = [list(headers), *(list(row) for row in rows)]
+    widths = [max(len(click.unstyle(row[column])) for row in cells) for column in range(len(headers))]
+    aligned = [
+        [
+            cell if column == 0 else " " * (widths[column] - len(click.unstyle(cell))) + cell
+            for column, cell in enumerate(row)
+        ]
+        for row in cells
+    ]
+    return table(aligned[0], aligned[1:])
+
+
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     missing = (width - len(click.unstyle(cell)) for cell, width in zip(cells, widths, strict=True))
     return "  ".join(cell + " " * spaces for cell, spaces in zip(cells, missing, strict=True)).rstrip()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gyrus.cli.output import bold, table
+from gyrus.cli.money import signed_usd, usd
+from gyrus.cli.output import bold, figures_beside
 
 if TYPE_CHECKING:
     from gyrus.cluster.aws.prices.price_list import PriceLine, PriceList
@@ -20,7 +21,7 @@ def drawn_prices(prices: PriceList) -> str:
     unknown = bool(prices.unknown)
     total = ("total", "", "", _total(prices.at_minimum, unknown), _total(prices.at_maximum, unknown))
     rows = [*(_row(line) for line in prices.lines), total]
-    lines = [*_right_aligned(HEADERS, rows).splitlines(), "", *_notes(prices)]
+    lines = [*figures_beside(HEADERS, rows).splitlines(), "", *_notes(prices)]
     return "\n".join(lines)
 
 
@@ -35,29 +36,7 @@ def drawn_change(before: PriceList, after: PriceList) -> str:
             signed_usd(after.at_maximum - before.at_maximum),
         ),
     ]
-    return _right_aligned(("PRICE AN HOUR", "AT MINIMUM", "AT MAXIMUM"), rows)
-
-
-def usd(amount: float) -> str:
-    """Format US dollars: four decimals below one dollar, else two.
-
-    >>> usd(0), usd(0.0052), usd(0.1), usd(1234.5)
-    ('$0.00', '$0.0052', '$0.10', '$1,234.50')
-    """
-    if abs(amount) >= 1:
-        return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
-    text = f"{abs(amount):.4f}"
-    shown = text.removesuffix("00")
-    return f"{'-' if amount < 0 and float(shown) else ''}${shown}"
-
-
-def signed_usd(amount: float) -> str:
-    """Format a difference in US dollars.
-
-    >>> signed_usd(0.5), signed_usd(-2), signed_usd(0)
-    ('+$0.50', '-$2.00', '$0.00')
-    """
-    return f"+{usd(amount)}" if amount > 0.00005 else usd(amount)
+    return figures_beside(("PRICE AN HOUR", "AT MINIMUM", "AT MAXIMUM"), rows)
 
 
 def _row(line: PriceLine) -> tuple[str, ...]:
@@ -104,18 +83,3 @@ def _sources(prices: PriceList) -> Iterator[str]:
         yield f"Prices of {prices.region} from the Pricing API ({found[0]})."
     if found := dates[PriceSource.SPOT_HISTORY]:
         yield f"Spot prices of {prices.region} ({found[0]}); they change."
-
-
-def _right_aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    import click
-
-    cells = [list(headers), *(list(row) for row in rows)]
-    widths = [max(len(click.unstyle(row[column])) for row in cells) for column in range(len(headers))]
-    aligned = [
-        [
-            cell if column == 0 else " " * (widths[column] - len(click.unstyle(cell))) + cell
-            for column, cell in enumerate(row)
-        ]
-        for row in cells
-    ]
-    return table(aligned[0], aligned[1:])

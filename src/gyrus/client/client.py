@@ -17,6 +17,7 @@ from gyrus.client.project import Project, ProjectArchive
 from gyrus.client.rollout import RolloutProgress
 from gyrus.client.streams import Gone, Streams
 from gyrus.client.transport import Transport, api_path
+from gyrus.contract.costs import CostView
 from gyrus.contract.home import Home
 from gyrus.contract.nodes import NodesView
 from gyrus.contract.operator import (
@@ -121,6 +122,10 @@ class Client:
     def nodes(self) -> NodesView:
         """Return the cluster's nodes as the operator plans them. Empty if it plans none."""
         return self._operator.get("/nodes", NodesView)
+
+    def costs(self) -> CostView:
+        """Return the costs of the cluster and of its APIs."""
+        return self._operator.get("/costs", CostView)
 
     def apis(self) -> list[ApiView]:
         return self._operator.get("/apis", list[ApiView])

@@ -146,6 +146,8 @@ CAPACITY_LABEL = f"{GROUP}/capacity-type"
 """Label of the nodes of gyrus's own node groups: ``spot`` or ``on-demand``."""
 CORDON_ANNOTATION = f"{GROUP}/cordoned-because"
 """Annotation of a node that the operator has cordoned: the reason."""
+PRICE_LABEL = f"{GROUP}/price-per-hour"
+"""Label of a node with its price in US dollars per hour."""
 
 
 def operator_host(namespace: str) -> str:

@@ -91,6 +91,8 @@ class ApiView:
     message: str
     """The reason if the API is not live; else empty."""
     owner: ApiOwner = ApiOwner.CLI
+    cost_per_hour: float | None = None
+    """US dollars, at present. None if no machine has a price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

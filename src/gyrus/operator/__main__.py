@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cloudwatch-cluster", help="send log and metrics to CloudWatch under this name")
     parser.add_argument("--cloudwatch-region", help="the region of CloudWatch")
     parser.add_argument("--cloudwatch-log-group", default="", help="the log group (default: /gyrus/NAME)")
+    parser.add_argument("--price", type=float, help="US dollars per hour of every machine")
+    parser.add_argument(
+        "--shared-cost", action="append", default=[], help="NAME=PRICE: US dollars per hour of a shared part"
+    )
     parser.add_argument("--host", action="append", default=[], help="another name of the gateway")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to notify when the operator serves")
     parser.add_argument("--foreground", action="store_true", help="log to the terminal too")
@@ -191,6 +195,8 @@ def _settings(arguments: argparse.Namespace, home: Home) -> OperatorSettings:
         store=_shared_store(arguments.store_file),
         log_archive=_archive_limits(arguments),
         cloudwatch=_cloudwatch(arguments),
+        price=arguments.price,
+        shared_costs=_shared_costs(arguments.shared_cost),
     )
 
 
@@ -208,6 +214,20 @@ def _cloudwatch(arguments: argparse.Namespace) -> CloudWatchTarget | None:
             "cloudwatch of the values file."
         )
     return CloudWatchTarget.of(cluster, region, arguments.cloudwatch_log_group)
+
+
+def _shared_costs(given: Sequence[str]) -> dict[str, float]:
+    """Return the prices of shared parts. Raises StartError."""
+    costs: dict[str, float] = {}
+    for text in given:
+        name, _, price = text.rpartition("=")
+        try:
+            costs[name] = float(price)
+        except ValueError:
+            costs[name] = -1.0
+        if not name or not 0 <= costs[name] < float("inf"):
+            raise StartError(f"--shared-cost {text} is not NAME=PRICE; write for example EKS=0.10.")
+    return costs
 
 
 def _archive_limits(arguments: argparse.Namespace) -> ArchiveLimits:

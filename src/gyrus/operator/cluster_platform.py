@@ -37,6 +37,7 @@ from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.errors import StartError
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
+from gyrus.operator.machine_prices import CLUSTER_REMEDY
 from gyrus.operator.planned_nodes import node_scaling, node_tasks
 from gyrus.operator.platform import OperatorSettings, Platform, Tasks
 from gyrus.operator.pod_place import PodPlace
@@ -194,6 +195,7 @@ def cluster_platform(
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
         monitor=monitor,
+        price_remedy=CLUSTER_REMEDY,
         tasks=tasks,
         deciders=deciders,
     )

@@ -12,6 +12,7 @@ from gyrus.objects.models import resolve_models
 from gyrus.objects.opening import open_objects
 from gyrus.operator.certificate import tls_of
 from gyrus.operator.file_limit import hold_limits
+from gyrus.operator.machine_prices import LOCAL_REMEDY
 from gyrus.operator.platform import OperatorSettings, Platform
 from gyrus.operator.secret_file import new_token, remove_token, requeue_secret_of
 from gyrus.packaging.store import PackageStore
@@ -45,6 +46,7 @@ def local_platform(settings: OperatorSettings, board: Board) -> Platform:
         token_place="",
         listen=partial(_listen, settings),
         load=packages.load,
+        price_remedy=LOCAL_REMEDY,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from gyrus.contract.home import Home
 from gyrus.contract.operator import OperatorInfo
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
+from gyrus.control.cost_meter import CostMeter
 from gyrus.control.reconciler import Reconciler
 from gyrus.control.shutdown import stop_replicas, withdraw_routes
 from gyrus.gate.activator import Activator
@@ -32,6 +33,7 @@ from gyrus.operator.database_file import check_database
 from gyrus.operator.errors import StartError
 from gyrus.operator.garbage import collect_garbage, short_collections
 from gyrus.operator.home_folder import remove_run_folder
+from gyrus.operator.machine_prices import MachinePrices
 from gyrus.operator.platform import Gateway, OperatorSettings, Platform, Tasks
 from gyrus.operator.readiness import ReadyNotification
 from gyrus.operator.stopping import StopRequest
@@ -61,7 +63,7 @@ GATEWAY_LOOK = 0.5
 """Seconds between two looks at the gateway, in case that its state does not change any more."""
 
 SAVE_PATIENCE = 3.0
-"""Seconds at a clean stop to store what the autoscaler has learned."""
+"""Seconds at a clean stop to store what the autoscaler has learned, and again for the costs."""
 
 STOP_GRACE = 20.0
 """Seconds for replicas to finish their requests when the whole platform stops."""
@@ -81,6 +83,7 @@ class Operator:
     rebalancer: Rebalancer
     controller: Controller
     autoscaler: Autoscaler
+    costs: CostMeter
     deciders: Tasks
     app: FastAPI
 
@@ -155,6 +158,15 @@ def _wire(
 ) -> Operator:
     clock, backend, activator = SystemClock(), platform.backend, platform.activator
     events = EventRecorder(store, board, clock)
+    costs = CostMeter(
+        store,
+        board,
+        clock,
+        backend,
+        MachinePrices(settings.price),
+        settings.shared_costs,
+        platform.price_remedy,
+    )
     context = ServerContext(
         store=store,
         events=events,
@@ -168,6 +180,7 @@ def _wire(
         info=lambda: _info(settings, platform, board),
         containers=platform.containers,
         capacity=backend.capacity,
+        costs=costs.view,
         stop=ending.stop_everything,
         stop_refusal=platform.stop_refusal,
     )
@@ -185,6 +198,7 @@ def _wire(
             Reconciler(store, board, backend, clock, events, activator.endpoint, in_flight)
         ),
         autoscaler=Autoscaler(store, board, clock, events, DefaultPolicy, backend),
+        costs=costs,
         deciders=platform.deciders(store, events),
         app=build_app(context),
     )
@@ -229,6 +243,7 @@ async def _run(
             ending.asked,
             keep("controller", operator.controller.run),
             keep("autoscaler", operator.autoscaler.run),
+            keep("costs", operator.costs.run),
             keep("garbage", partial(collect_garbage, clock, operator.board.no_request_is_held)),
             keep("operator API", api.run),
             *(keep(name, body) for name, body in operator.deciders.items()),
@@ -236,7 +251,8 @@ async def _run(
         )
         # A task, so that a cancellation reaches all parts at once, even if one of them ends slowly.
         await asyncio.wait([group.create_task(deciding, name="control and server")])
-        await _save_memories(operator.autoscaler)
+        await _save("what the autoscaler has learned", operator.autoscaler.save_memories)
+        await _save("the costs", operator.costs.save)
         if ending.everything:
             operator.activator.refuse_all()  # before the gateway sends it the requests of all APIs
             await withdraw_routes(operator.board, operator.activator.endpoint, WITHDRAWAL_PATIENCE)
@@ -248,13 +264,13 @@ async def _run(
         remove_run_folder(operator.settings.home)
 
 
-async def _save_memories(autoscaler: Autoscaler) -> None:
-    """Store what the autoscaler has learned, within a bounded time. The autoscaler has ended."""
+async def _save(what: str, save: Callable[[], Awaitable[None]]) -> None:
+    """Store what a part knows, within a bounded time. The part has ended."""
     try:
         async with asyncio.timeout(SAVE_PATIENCE):
-            await autoscaler.save_memories()
+            await save()
     except TimeoutError:
-        log.warning("what the autoscaler has learned could not be stored within %g s", SAVE_PATIENCE)
+        log.warning("%s could not be stored within %g s", what, SAVE_PATIENCE)
 
 
 class ApiServer:

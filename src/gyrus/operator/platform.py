@@ -51,6 +51,10 @@ class OperatorSettings:
     """The bounds of the log archive in a cluster."""
     cloudwatch: CloudWatchTarget | None = None
     """The place of log and metrics in CloudWatch, for a cluster. None if they are not sent."""
+    price: float | None = None
+    """The price of every machine, in US dollars per hour. None if machines state their own, or have none."""
+    shared_costs: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By part of the cluster that no API causes alone, such as its control plane: US dollars per hour."""
 
 
 class Gateway(Protocol):
@@ -107,5 +111,7 @@ class Platform:
     """The operator's state, for probes and Prometheus. None if metrics and health have no port."""
     tasks: Tasks = field(default_factory=dict[str, Callable[[], Awaitable[object]]])
     """Further parts to run until the operator ends, by name."""
+    price_remedy: str = ""
+    """The way to set the prices of machines, for users."""
     deciders: Callable[[Store, EventRecorder], Tasks] = no_deciders
     """Returns further parts that write to the store. They end before the parts that carry traffic."""

@@ -12,6 +12,7 @@ from gyrus import __version__
 from gyrus.server import (
     apis,
     bodies,
+    costs,
     deployments,
     logs,
     metrics,
@@ -39,6 +40,7 @@ _ROUTERS = (
     watch.router,
     metrics.router,
     token_routes.router,
+    costs.router,
 )
 
 

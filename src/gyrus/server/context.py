@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gyrus.aio.clock import Clock
+from gyrus.contract.costs import CostView
 from gyrus.contract.home import Home
 from gyrus.contract.models import ModelFolder
 from gyrus.contract.operator import CapacityView, LogLine, LogQuery, OperatorInfo
@@ -66,6 +67,8 @@ class ServerContext:
     """True if replicas are containers, so that they can run images of the user's own."""
     capacity: Callable[[], CapacityView | None] = lambda: None
     """The machine's capacity for replicas. None if it is unknown."""
+    costs: Callable[[], CostView] = lambda: CostView(known=False)
+    """The costs. It computes: call it in a thread."""
     stop: Callable[[], Awaitable[None]]
     """Request a stop of the whole platform. Returns at once."""
     stop_refusal: str = ""

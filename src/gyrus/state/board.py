@@ -226,6 +226,22 @@ class Traffic:
     """By the pool's id: the pools of the present route."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """The costs in US dollars. ``month``: so far in this calendar month (UTC)."""
+
+    per_hour: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By API: at present."""
+    month: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By API."""
+    idle_per_hour: float = 0.0
+    """For capacity of machines that no API reserves."""
+    idle_month: float = 0.0
+    shared_per_hour: float = 0.0
+    """For parts of the cluster that no API causes alone."""
+    shared_month: float = 0.0
+
+
 @dataclass(slots=True)
 class Board:
     """Observed facts by API, and the signals that notify readers of changes."""
@@ -287,6 +303,8 @@ class Board:
     """The limit that the gateway has reached, or is about to reach. Written by routing."""
     log_archive: ArchiveCounts | None = None
     """The counts of the log archive. None if there is none. Written by it."""
+    spending: Spending | None = None
+    """The present costs. None if no machine has a price. Written by the cost meter."""
 
     nodes: NodesView | None = None
     """The nodes of a cluster as the operator plans them. None if it plans none. Written by their driver."""

@@ -22,6 +22,7 @@ from gyrus.state.records import (
     Rollout,
     ScalingMemory,
     StartupTime,
+    StoredCosts,
     Token,
 )
 from gyrus.state.store import KEPT_EVENTS, KEPT_REVOKED, KEPT_STARTS, SHOWN_ROLLOUTS, Change
@@ -58,6 +59,9 @@ class MemoryStore:
     _tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     """By digest."""
     _nodes_record: bytes | None = None
+
+    _costs: dict[int, StoredCosts] = field(default_factory=dict[int, StoredCosts])
+    """By start."""
     _last_event: int = 0
     """Id of the newest event of all APIs."""
 
@@ -159,6 +163,14 @@ class MemoryStore:
 
     async def memory(self, name: str) -> ScalingMemory | None:
         return self._entries[name].memory if name in self._entries else None
+
+    async def save_costs(self, costs: Sequence[StoredCosts], gone: Sequence[int]) -> None:
+        for start in gone:
+            self._costs.pop(start, None)
+        self._costs |= {each.start: each for each in costs}
+
+    async def costs(self) -> tuple[StoredCosts, ...]:
+        return tuple(self._costs[start] for start in sorted(self._costs))
 
     # Packages
 

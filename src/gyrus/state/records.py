@@ -146,6 +146,17 @@ class ScalingMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCosts:
+    """The costs of the cluster in an hour or a day."""
+
+    start: int
+    """Seconds since the epoch."""
+    version: int
+    """The version of the document."""
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """A token of the operator's API. What is stored of it opens nothing."""
 

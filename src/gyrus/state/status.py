@@ -67,6 +67,8 @@ class ApiObservation:
     """The reason why the gateway does not run, and so no request is answered. None if it runs."""
     gateway_limit: GatewayLimit | None = None
     """A limit of the gateway that is reached, or nearly."""
+    cost_per_hour: float | None = None
+    """US dollars. None if it is unknown."""
 
     @classmethod
     def on(cls, board: Board, api: str) -> ApiObservation:
@@ -84,6 +86,7 @@ class ApiObservation:
             fork_server=board.fork_servers.get(api),
             gateway_fault=board.gateway_message if board.gateway == "down" else None,
             gateway_limit=board.gateway_limit,
+            cost_per_hour=board.spending.per_hour.get(api) if board.spending else None,
         )
 
 
@@ -118,6 +121,7 @@ def view(api: Api, wanted: Revision, observation: ApiObservation, gateway: str) 
         updated_at=rfc3339(api.updated_at),
         message=message,
         owner=api.owner,
+        cost_per_hour=observation.cost_per_hour,
     )
 
 

@@ -19,6 +19,7 @@ from gyrus.state.records import (
     Rollout,
     ScalingMemory,
     StartupTime,
+    StoredCosts,
     Token,
 )
 
@@ -169,6 +170,17 @@ class Store(Protocol):
 
     async def nodes_record(self) -> bytes | None:
         """Return that document. Returns None if there is none."""
+        ...
+
+    async def save_costs(self, costs: Sequence[StoredCosts], gone: Sequence[int]) -> None:
+        """Store these costs, each instead of earlier ones with its start, and remove those that are gone.
+
+        ``gone``: starts. The write is as durable as that of events (see :meth:`record`).
+        """
+        ...
+
+    async def costs(self) -> tuple[StoredCosts, ...]:
+        """Return all stored costs, by start."""
         ...
 
     async def record_package(self, package: Package) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -17,6 +17,7 @@ from gyrus.backends.kubernetes.cluster_watches import ClusterWatches
 from gyrus.backends.kubernetes.environments import EnvironmentBuilds
 from gyrus.backends.kubernetes.log_copies import LogCopies, OwnPod
 from gyrus.backends.kubernetes.logs import LogSources, RunningPod, read_logs
+from gyrus.backends.kubernetes.machines import PlacedReplica, machines_of
 from gyrus.backends.kubernetes.observed import why_deleted
 from gyrus.backends.kubernetes.pod import LEAVING, Pod
 from gyrus.backends.kubernetes.pod_writer import OwnerOf, PodWriter, no_owner
@@ -28,7 +29,7 @@ from gyrus.backends.kubernetes.resources import (
 )
 from gyrus.backends.kubernetes.settings import KubernetesSettings
 from gyrus.backends.kubernetes.status_reports import StatusReports
-from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.backends.protocol import Observation, ReplicaOrder, RunningMachine
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.cluster import BUILDER_ROLE, ORDER_ANNOTATION, ROLE_LABEL
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
@@ -222,6 +223,12 @@ class KubernetesBackend:
         held = [place for replica in self._replicas if (place := replica.place)]
         waiting = [replica.requested for replica in self._replicas if replica.waits_for_capacity]
         return capacity_view(self._watches.nodes, self._watches.evacuations, held, waiting)
+
+    def machines(self) -> Sequence[RunningMachine]:
+        placed = (
+            PlacedReplica(replica.order.api, place) for replica in self._replicas if (place := replica.place)
+        )
+        return machines_of(self._watches.nodes or {}, placed)
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         sources = LogSources(

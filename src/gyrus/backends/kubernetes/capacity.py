@@ -63,13 +63,13 @@ def capacity_view(
     used = {place.node for place in held}
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
     for name, node in sorted(nodes.items()):
-        if name in used or not _keys(node) & CONTROL_PLANE:
+        if name in used or not keys_of_taints(node) & CONTROL_PLANE:
             groups.setdefault(_class_of(node), []).append(name)
     classes = tuple(_class_view(key, groups[key], nodes, shut, held) for key in sorted(groups))
     return CapacityView(
         total=_sum(each.total for each in classes),
-        held=_view(total_of(place.amounts for place in held)),
-        waiting=_view(total_of(waiting)),
+        held=amount_view(total_of(place.amounts for place in held)),
+        waiting=amount_view(total_of(waiting)),
         replicas=len(held),
         replicas_waiting=len(waiting),
         overcommit=False,
@@ -111,7 +111,7 @@ def preemptable(
 def accepts(node: Manifest, pod: Manifest) -> bool:
     """Return True if the node has the labels that the pod selects, and no taint that it does not tolerate."""
     spec: Mapping[str, Any] = pod.get("spec") or {}
-    labels = _labels(node)
+    labels = labels_of(node)
     selector: Mapping[str, str] = spec.get("nodeSelector") or {}
     if any(labels.get(key) != value for key, value in selector.items()):
         return False
@@ -141,17 +141,27 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
 
 def _class_of(node: Manifest) -> tuple[str, str, str, tuple[str, ...]]:
     """Return node group, instance type, capacity type, and the taints that stay."""
-    labels = _labels(node)
+    labels = labels_of(node)
     group = next((labels[key] for key in NODE_GROUP_LABELS if labels.get(key)), "")
-    capacity = next((labels[key] for key in CAPACITY_TYPES if labels.get(key)), "")
-    if any(labels.get(key) == value for key, value in SPOT.items()):
-        capacity = "spot"
     taints = sorted(
         _taint(taint)
         for taint in _taints(node)
         if taint.get("effect") in CLOSING and not taint["key"].startswith(PASSING)
     )
-    return group, labels.get(INSTANCE_TYPE, ""), capacity.lower().replace("_", "-"), tuple(taints)
+    return group, instance_type_of(labels), capacity_type_of(labels), tuple(taints)
+
+
+def instance_type_of(labels: Mapping[str, str]) -> str:
+    """Return a node's instance type. Returns "" if it is unknown."""
+    return labels.get(INSTANCE_TYPE, "")
+
+
+def capacity_type_of(labels: Mapping[str, str]) -> str:
+    """Return ``spot`` or ``on-demand``. Returns "" if it is unknown."""
+    capacity = next((labels[key] for key in CAPACITY_TYPES if labels.get(key)), "")
+    if any(labels.get(key) == value for key, value in SPOT.items()):
+        capacity = "spot"
+    return capacity.lower().replace("_", "-")
 
 
 def _class_view(
@@ -170,13 +180,13 @@ def _class_view(
         taints=taints,
         nodes=len(names),
         closed=len(closed.intersection(names)),
-        total=_view(total_of(allocatable(nodes[name]) for name in names if name not in closed)),
-        held=_view(total_of(own)),
+        total=amount_view(total_of(allocatable(nodes[name]) for name in names if name not in closed)),
+        held=amount_view(total_of(own)),
         replicas=len(own),
     )
 
 
-def _view(amounts: Amounts) -> AmountView:
+def amount_view(amounts: Amounts) -> AmountView:
     return AmountView(
         cpu=float(amounts.get(CPU, NONE)), mem=int(amounts.get(MEMORY, NONE)), gpu=int(amounts.get(GPU, NONE))
     )
@@ -191,7 +201,7 @@ def _sum(views: Iterable[AmountView]) -> AmountView:
     )
 
 
-def _labels(node: Manifest) -> Mapping[str, str]:
+def labels_of(node: Manifest) -> Mapping[str, str]:
     metadata: Mapping[str, Any] = node.get("metadata") or {}
     return metadata.get("labels") or {}
 
@@ -201,7 +211,7 @@ def _taints(node: Manifest) -> Sequence[Mapping[str, Any]]:
     return spec.get("taints") or ()
 
 
-def _keys(node: Manifest) -> frozenset[str]:
+def keys_of_taints(node: Manifest) -> frozenset[str]:
     return frozenset(taint["key"] for taint in _taints(node))
 
 

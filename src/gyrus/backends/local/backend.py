@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from gyrus.aio.signals import Signals
 from gyrus.aio.start_limiter import FairSemaphore
 from gyrus.backends.local.adoption import Adopted, find_replicas
 from gyrus.backends.local.capacity import Allocations, Share, needs_of
-from gyrus.backends.local.capacity_messages import capacity_view, shortage_message
+from gyrus.backends.local.capacity_messages import capacity_view, shortage_message, this_machine
 from gyrus.backends.local.configuration import NOTIFY_SOCKET
 from gyrus.backends.local.folder import ReplicaFolder
 from gyrus.backends.local.fork_servers import ForkServers
@@ -27,7 +27,7 @@ from gyrus.backends.local.preparation import Projects, Services
 from gyrus.backends.local.replica import Found, LocalReplica
 from gyrus.backends.local.settings import LocalSettings
 from gyrus.backends.local.status_socket import status_notifications
-from gyrus.backends.protocol import Observation, ReplicaOrder
+from gyrus.backends.protocol import Observation, ReplicaOrder, RunningMachine
 from gyrus.backends.replica_index import ReplicaIndex
 from gyrus.contract.home import Home
 from gyrus.contract.operator import CapacityView, ForkServerView, LogLine, LogQuery
@@ -135,6 +135,9 @@ class LocalBackend:
 
     def capacity(self) -> CapacityView:
         return capacity_view(self._services.placement.allocations)
+
+    def machines(self) -> Sequence[RunningMachine]:
+        return (this_machine(self._services.placement.allocations),)
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         return read_logs(self._home.replica_logs / query.api, query, self._present)

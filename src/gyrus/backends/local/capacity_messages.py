@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from gyrus.backends.local.capacity import Allocations, Amount, Claim, Resource, Share, Shortage, total_of
+from gyrus.backends.protocol import HeldAmount, RunningMachine
 from gyrus.contract.operator import AmountView, CapacityView
 from gyrus.spec.quantities import display_cores, display_memory
 
@@ -65,6 +66,16 @@ def capacity_view(allocations: Allocations) -> CapacityView:
         replicas=len(allocations.shares),
         replicas_waiting=len(allocations.queue),
         overcommit=allocations.overcommit,
+    )
+
+
+def this_machine(allocations: Allocations) -> RunningMachine:
+    """Return this machine with what replicas hold."""
+    shares = allocations.shares.values()
+    return RunningMachine(
+        name="this machine",
+        total=_view(allocations.machine.amount),
+        held=tuple(HeldAmount(api=share.claim.api, amount=_view(share.claim.needs)) for share in shares),
     )
 
 

@@ -54,6 +54,7 @@ def command(session: CliSession, path: Path, wait: bool, timeout: float | None, 
         ensure_platform(session)
         client = session.client()
         _ask_about_kinds(client, project, yes)
+        _note_costs(client, project)
         deployed = _send(client, project)
     awaited = await_rollouts(client, deployed, timeout) if wait else None
     apis = {each.name: each for each in client.apis()}
@@ -115,6 +116,17 @@ def _ask_about_kinds(client: Client, project: Project, yes: bool) -> None:
         kind = there.get(spec["name"], spec["kind"])
         if kind != spec["kind"]:
             confirm(f"{spec['name']} is a {kind}. Replace it with a {spec['kind']}?", yes=yes)
+
+
+def _note_costs(client: Client, project: Project) -> None:
+    """Print what the APIs may cost, if machines have prices."""
+    from gyrus.cli.costs import possible_costs
+    from gyrus.spec.load import check
+
+    rates = client.costs().rates
+    if rates is not None:
+        for line in possible_costs(check(project.specs, project.file.name), rates):
+            print_note(line)
 
 
 def _send(client: Client, project: Project) -> list[Deployed]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.description import described, masked
+from gyrus.cli.description import cost_of, described, masked
 from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
@@ -15,7 +15,12 @@ from gyrus.cli.session import CliSession, Command, api_name, pass_session
 @pass_session
 def command(session: CliSession, name: str, show_env: bool) -> None:
     """Show everything about the API named NAME: its replicas, their failures, and the reasons."""
-    description = session.client().describe(name)
+    client = session.client()
+    description = client.describe(name)
     if not show_env:
         description = masked(description)
-    print_json(description) if session.json else print_result(described(description))
+    if session.json:
+        print_json(description)
+        return
+    costs = client.costs() if description.api.cost_per_hour is not None else None
+    print_result(described(description, cost=cost_of(name, costs)))

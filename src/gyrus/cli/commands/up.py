@@ -9,7 +9,8 @@ import click
 
 from gyrus.cli.capacity import OVERCOMMITTED
 from gyrus.cli.failures import CommandFailure, WrongInput
-from gyrus.cli.option_types import HOST, SIZE
+from gyrus.cli.money import usd
+from gyrus.cli.option_types import HOST, PRICE, SIZE
 from gyrus.cli.output import bold, print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
 
@@ -53,6 +54,13 @@ PORT = click.IntRange(1, 65535)
     "(default: none, or as last started).",
 )
 @click.option(
+    "--price",
+    type=PRICE,
+    metavar="USD",
+    help="Price of this machine per hour in US dollars, for gyrus cost; 0: unknown "
+    "(default: unknown, or as last started).",
+)
+@click.option(
     "--new-database",
     is_flag=True,
     help="Begin with an empty database in place of a lost one. This ends all replicas.",
@@ -66,6 +74,7 @@ def command(
     overcommit: bool | None,
     max_package: int | None,
     hosts: tuple[str, ...],
+    price: float | None,
     new_database: bool,
     foreground: bool,
 ) -> None:
@@ -83,13 +92,13 @@ def command(
     local.check_system()
     operator = local.running(session.home)
     remembered = local.remembered(session.home)
-    now = _settings_of(operator, remembered.max_package) if operator else remembered
+    now = _settings_of(operator, remembered) if operator else remembered
     if operator and operator.socket is None:
         print_note(f"Replacing the operator of an earlier gyrus (process {operator.pid})")
         local.end(operator)
         operator = None
     if operator is None:
-        settings = local.choose(now, gateway_port, operator_port, overcommit, max_package, hosts)
+        settings = local.choose(now, gateway_port, operator_port, overcommit, max_package, hosts, price)
         if foreground:
             _become_operator(session, settings, new_database=new_database)
         print_note("Starting the local platform")
@@ -100,16 +109,23 @@ def command(
         raise CommandFailure(
             "The local platform is up, with its database.", remedy="Stop it first: gyrus down"
         )
-    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit, max_package, hosts))
+    _check_same(now, local.altered(now, gateway_port, operator_port, overcommit, max_package, hosts, price))
     _show(session, now, "The local platform is up already.")
 
 
-def _settings_of(operator: OperatorFile, max_package: int) -> PlatformSettings:
+def _settings_of(operator: OperatorFile, remembered: PlatformSettings) -> PlatformSettings:
     """Return the settings of a running operator. An earlier gyrus always had a port; it counts as none."""
     from gyrus.cli.local import PlatformSettings
 
     port = operator.operator_port if operator.socket else None
-    return PlatformSettings(operator.gateway_port, port, operator.overcommit, max_package, operator.hosts)
+    return PlatformSettings(
+        operator.gateway_port,
+        port,
+        operator.overcommit,
+        remembered.max_package,
+        operator.hosts,
+        remembered.price,
+    )
 
 
 def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
@@ -128,6 +144,9 @@ def _check_same(now: PlatformSettings, wanted: PlatformSettings) -> None:
         raise CommandFailure(
             f"The local platform is up with other hosts: {', '.join(now.hosts) or 'none'}.", remedy=remedy
         )
+    if wanted.price != now.price:
+        has = "without a price" if now.price is None else f"at {usd(now.price)} an hour"
+        raise CommandFailure(f"The local platform is up {has}.", remedy=remedy)
     if wanted != now:
         how = "with" if now.overcommit else "without"
         raise CommandFailure(f"The local platform is up {how} --overcommit.", remedy=remedy)
@@ -139,7 +158,7 @@ def _show(session: CliSession, settings: PlatformSettings, message: str) -> None
     operator = f"https://127.0.0.1:{port}" if port else None
     if session.json:
         addresses = {"gateway": gateway, "operator": operator, "socket": str(home.control_socket)}
-        settled = {"overcommit": settings.overcommit, "hosts": settings.hosts}
+        settled = {"overcommit": settings.overcommit, "hosts": settings.hosts, "price": settings.price}
         print_json({**addresses, "home": str(home.root), **settled})
         return
     print_result(message)
@@ -149,6 +168,8 @@ def _show(session: CliSession, settings: PlatformSettings, message: str) -> None
     if operator:
         print_result(f"  operator   {operator}, certificate {home.certificate}, token {home.token}")
     print_result(f"  home       {home.root}")
+    if settings.price is not None:
+        print_result(f"  price      {usd(settings.price)} an hour; see gyrus cost")
     if settings.overcommit:
         print_result(f"  machine    {OVERCOMMITTED}")
 

@@ -58,7 +58,26 @@ def _show(session: CliSession, read: SpecFile, left_out: Sequence[LeftOutFile]) 
     warn(left_out)
     print_result(f"{read.path} is valid.\n")
     print_result(table(HEADERS, [_row(spec) for spec in read.apis]))
+    _show_costs(session, read)
     usable_samples([spec.model_dump(mode="json") for spec in read.apis], read.folder)
+
+
+def _show_costs(session: CliSession, read: SpecFile) -> None:
+    """Print what the APIs may cost, if this machine's platform is up and has a price."""
+    from gyrus.cli.costs import possible_costs
+    from gyrus.client.environments import LOCAL
+    from gyrus.client.errors import ClientError
+
+    try:
+        if session.chosen() != LOCAL:  # to check a file needs no other machine
+            return
+        rates = session.client().costs().rates
+    except ClientError:
+        return
+    if rates is not None:
+        print_result("")
+        for line in possible_costs(read.apis, rates):
+            print_result(line)
 
 
 def _row(spec: ApiSpec) -> tuple[str, ...]:

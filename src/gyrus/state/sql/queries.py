@@ -25,10 +25,12 @@ from gyrus.state.records import (
     Rollout,
     ScalingMemory,
     StartupTime,
+    StoredCosts,
     Token,
 )
 from gyrus.state.sql.tables import (
     apis,
+    cost_buckets,
     events,
     leadership,
     memories,
@@ -295,6 +297,22 @@ async def replace_nodes_record(connection: AsyncConnection, document: bytes) -> 
 
 async def find_nodes_record(connection: AsyncConnection) -> bytes | None:
     return (await connection.execute(select(nodes_record.c.document))).scalar_one_or_none()
+
+
+async def replace_costs(
+    connection: AsyncConnection, costs: Sequence[StoredCosts], gone: Sequence[int]
+) -> None:
+    starts = [*gone, *(each.start for each in costs)]
+    if starts:
+        await connection.execute(delete(cost_buckets).where(cost_buckets.c.start.in_(starts)))
+    if costs:
+        rows = [{"start": each.start, "version": each.version, "document": each.document} for each in costs]
+        await connection.execute(insert(cost_buckets), rows)
+
+
+async def all_costs(connection: AsyncConnection) -> tuple[StoredCosts, ...]:
+    rows = await connection.execute(select(cost_buckets).order_by(cost_buckets.c.start))
+    return tuple(StoredCosts(start=row.start, version=row.version, document=row.document) for row in rows)
 
 
 # Packages

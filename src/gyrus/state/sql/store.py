@@ -24,6 +24,7 @@ from gyrus.state.records import (
     Rollout,
     ScalingMemory,
     StartupTime,
+    StoredCosts,
     Token,
 )
 from gyrus.state.sql import queries
@@ -182,6 +183,14 @@ class SqlStore:
     async def nodes_record(self) -> bytes | None:
         async with self._database.reading() as connection:
             return await queries.find_nodes_record(connection)
+
+    async def save_costs(self, costs: Sequence[StoredCosts], gone: Sequence[int]) -> None:
+        async with self._database.relaxed_writing() as connection:
+            await queries.replace_costs(connection, costs, gone)
+
+    async def costs(self) -> tuple[StoredCosts, ...]:
+        async with self._database.reading() as connection:
+            return await queries.all_costs(connection)
 
     # Packages
 

@@ -148,6 +148,16 @@ nodes_record = Table(
 )
 """At most one row, with the ID 1 (:mod:`gyrus.cluster.aws.nodes.record`)."""
 
+cost_buckets = Table(
+    "cost_buckets",
+    metadata,
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""``start``: seconds since the epoch. ``document`` is of the version ``version``
+(:mod:`gyrus.cost.document`)."""
+
 events = Table(
     "events",
     metadata,
