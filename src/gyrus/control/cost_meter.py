@@ -18,7 +18,7 @@ from gyrus.contract.replica import Phase
 from gyrus.cost.bucket import ApiCosts, CostBucket
 from gyrus.cost.division import ApiPart, divided
 from gyrus.cost.document import VERSION, BucketDocument, UnreadableCosts, ledger_of, read_bucket, write_bucket
-from gyrus.cost.ledger import CostLedger, metered, month_start
+from gyrus.cost.ledger import LONGEST_GAP, CostLedger, metered
 from gyrus.cost.money import HOUR, dollars
 from gyrus.cost.observation import (
     NOTHING,
@@ -77,6 +77,8 @@ class CostMeter:
     _ledger: CostLedger | None = None
     """All costs. None until those of earlier operators are read."""
     _latest: CostObservation | None = None
+    _spent: CostBucket = field(default_factory=lambda: CostBucket(start=0))
+    """The costs since the operator started."""
     _stored: dict[int, CostBucket] = field(default_factory=dict[int, CostBucket])
     """The buckets as they are stored, by start."""
     _busy: dict[str, _BusyTime] = field(default_factory=dict[str, _BusyTime])
@@ -92,7 +94,7 @@ class CostMeter:
 
     async def run(self) -> None:
         """Meter until cancelled."""
-        await self._recall()
+        await self.recall()
         charged = saved = self.clock.monotonic() - EVERY
         with self.board.intent_signals.listen() as changes:
             self._apis.expire()
@@ -102,7 +104,7 @@ class CostMeter:
                 if now - charged >= EVERY:
                     charged = now
                     self._apis.invalidate(changes.take())
-                    await self._charge()
+                    await self.measure()
                 if now - saved >= SAVE_EVERY:
                     saved = now
                     await self.save()
@@ -193,15 +195,16 @@ class CostMeter:
 
     # Meter
 
-    async def _charge(self) -> None:
+    async def measure(self) -> None:
         """Charge the time since the last observation, and publish the present costs."""
-        observed = await self._observe()
-        ledger = self._ledger or CostLedger()
-        self._ledger = await asyncio.to_thread(metered, ledger, observed)  # it computes for many APIs
+        observed, before = await self._observe(), self._ledger or CostLedger()
+        # In threads, since they compute for up to a tenth of a second if there are a thousand APIs.
+        self._ledger = await asyncio.to_thread(metered, before, observed)
         self._latest = observed
-        self.board.spending = await asyncio.to_thread(_spending, self._ledger, observed)
+        self._spent = await asyncio.to_thread(_charged, self._spent, before, self._ledger, observed)
+        self.board.spending = await asyncio.to_thread(_spending, self._spent, observed)
 
-    async def _recall(self) -> None:
+    async def recall(self) -> None:
         """Continue from what an earlier operator has stored, unless this one has begun already."""
         if self._ledger is not None:
             return
@@ -215,17 +218,26 @@ class CostMeter:
         self._stored = dict(self._ledger.buckets)
 
 
-def _spending(ledger: CostLedger, observed: CostObservation) -> Spending | None:
+def _charged(
+    spent: CostBucket, before: CostLedger, after: CostLedger, observed: CostObservation
+) -> CostBucket:
+    """Return what was spent since the operator started, with the time between two ledgers."""
+    if before.until is None or after.until is None or not 0 < after.until - before.until <= LONGEST_GAP:
+        return spent
+    milliseconds = after.until - before.until
+    return spent.charged(divided(observed, milliseconds), observed.apis, milliseconds)
+
+
+def _spending(spent: CostBucket, observed: CostObservation) -> Spending | None:
     """Return the costs for the board. Returns None if no machine has a price."""
     if all(machine.price is None for machine in observed.machines):
         return None
     parts = divided(observed, HOUR)
-    month = ledger.since(month_start(observed.at))
     return Spending(
         per_hour={name: dollars(parts.apis.get(name, ApiPart()).cost) for name in observed.apis},
-        month={name: dollars(month.apis.get(name, ApiCosts()).part.cost) for name in observed.apis},
+        total={name: dollars(spent.apis.get(name, ApiCosts()).part.cost) for name in observed.apis},
         idle_per_hour=dollars(parts.idle),
-        idle_month=dollars(month.idle),
+        idle_total=dollars(spent.idle),
         shared_per_hour=dollars(sum(parts.shared.values())),
-        shared_month=dollars(sum(month.shared.values())),
+        shared_total=dollars(sum(spent.shared.values())),
     )

@@ -7,9 +7,8 @@ cluster's idle capacity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from gyrus.contract.operator import AmountView
 from gyrus.cost.money import nano, price_for
@@ -17,7 +16,14 @@ from gyrus.cost.observation import ApiUse, CostObservation, MachineReservation, 
 
 CORE, GIB, GPU = 31_611, 4_237, 950_000
 """Usual prices per hour, in millionths of a US dollar: of a core, of a GiB of memory, of a GPU."""
-WEIGHTS = (CORE, GIB, GPU)
+BYTES, THOUSANDTHS = 2**30, 1000
+"""Of a GiB, and of a core."""
+WEIGHTS = (CORE * BYTES, GIB * THOUSANDTHS, GPU * BYTES * THOUSANDTHS)
+"""The values of a thousandth of a core, of a byte and of a GPU, as whole numbers in the same unit."""
+MILLION = 10**6
+
+_Amounts = tuple[int, int, int]
+"""Thousandths of a core, bytes, GPUs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +68,7 @@ class ResourceRates:
     gpu: float
 
     def price(self, amount: AmountView) -> float:
-        cpu, mem, gpu = _resources(amount)
-        return float(cpu) * self.core + float(mem) * self.gib + float(gpu) * self.gpu
+        return amount.cpu * self.core + amount.mem / BYTES * self.gib + amount.gpu * self.gpu
 
 
 def divided(observed: CostObservation, milliseconds: int) -> CostParts:
@@ -76,60 +81,65 @@ def divided(observed: CostObservation, milliseconds: int) -> CostParts:
         cost = price_for(nano(machine.price.usd), milliseconds)
         saved = max(0, price_for(nano(machine.price.on_demand), milliseconds) - cost)
         paid = saved_by_apis = 0
-        for api, share in _shares(machine):
-            part = ApiPart(
-                cost=int(cost * share),
-                unused=int(cost * share * (1 - _busy(observed.apis.get(api)))),
-                spot_saved=int(saved * share),
-            )
-            parts[api] = parts.get(api, ApiPart()).plus(part)
-            paid, saved_by_apis = paid + part.cost, saved_by_apis + part.spot_saved
+        for api, owned, value in _shares(machine):
+            part = cost * owned // value
+            free = MILLION - _busy(observed.apis.get(api))
+            new = ApiPart(cost=part, unused=part * free // MILLION, spot_saved=saved * owned // value)
+            parts[api] = parts[api].plus(new) if api in parts else new
+            paid, saved_by_apis = paid + new.cost, saved_by_apis + new.spot_saved
         machines += cost
         idle += cost - paid
         idle_spot_saved += saved - saved_by_apis
-    for api, saved in _saved_at_zero(observed, milliseconds):
-        parts[api] = parts.get(api, ApiPart()).plus(ApiPart(zero_saved=saved))
+    for api, amount in _saved_at_zero(observed, milliseconds):
+        parts[api] = parts.get(api, ApiPart()).plus(ApiPart(zero_saved=amount))
     shared = {name: price_for(nano(usd), milliseconds) for name, usd in observed.shared.items()}
     return CostParts(machines=machines, apis=parts, idle=idle, idle_spot_saved=idle_spot_saved, shared=shared)
 
 
 def resource_rates(machines: Iterable[PricedMachine]) -> ResourceRates | None:
     """Return the average prices of the resources of the priced machines. Returns None if there are none."""
-    price, value = 0.0, 0.0
+    price, value = 0.0, 0
     for machine in machines:
         if machine.price is not None:
             price += machine.price.usd
-            value += float(_value(_resources(machine.total)))
-    return ResourceRates(*(weight * price / value for weight in WEIGHTS)) if value else None
+            value += _value(_resources(machine.total))
+    if not value:
+        return None
+    each = price / value
+    return ResourceRates(
+        core=WEIGHTS[0] * THOUSANDTHS * each, gib=WEIGHTS[1] * BYTES * each, gpu=WEIGHTS[2] * each
+    )
 
 
-def _shares(machine: PricedMachine) -> Iterable[tuple[str, Fraction]]:
-    """Yield the part of the machine that each API pays for. The parts are at most 1 in total."""
+def _shares(machine: PricedMachine) -> Iterator[tuple[str, int, int]]:
+    """Yield the value of what each API owns of the machine, and that of the whole machine.
+
+    Those of all APIs are at most the whole: of a resource that is reserved twice, each owns less.
+    """
     total = _resources(machine.total)
     value = _value(total)
     if not value:
         return
     reserved = _sums(machine.reservations)
-    taken = [sum((amounts[number] for amounts in reserved.values()), Fraction()) for number in range(3)]
+    taken = [sum(amounts[number] for amounts in reserved.values()) for number in range(3)]
     for api, amounts in reserved.items():
-        share = Fraction()
-        for number, weight in enumerate(WEIGHTS):
-            if amounts[number] and total[number]:
-                owned = amounts[number] / max(total[number], taken[number])
-                share += owned * total[number] * weight / value
-        yield api, share
+        cpu, mem, gpu = (
+            amount if most <= there else amount * there // most
+            for amount, most, there in zip(amounts, taken, total, strict=True)
+        )
+        yield api, _value((cpu, mem, gpu)), value
 
 
-def _sums(reservations: Iterable[MachineReservation]) -> Mapping[str, tuple[Fraction, Fraction, Fraction]]:
-    sums: dict[str, tuple[Fraction, Fraction, Fraction]] = {}
+def _sums(reservations: Iterable[MachineReservation]) -> Mapping[str, _Amounts]:
+    sums: dict[str, _Amounts] = {}
     for each in reservations:
         cpu, mem, gpu = _resources(each.amount)
-        known = sums.get(each.api, (Fraction(), Fraction(), Fraction()))
+        known = sums.get(each.api, (0, 0, 0))
         sums[each.api] = (known[0] + cpu, known[1] + mem, known[2] + gpu)
     return sums
 
 
-def _saved_at_zero(observed: CostObservation, milliseconds: int) -> Iterable[tuple[str, int]]:
+def _saved_at_zero(observed: CostObservation, milliseconds: int) -> Iterator[tuple[str, int]]:
     rates = resource_rates(observed.machines)
     if rates is None:
         return
@@ -138,14 +148,14 @@ def _saved_at_zero(observed: CostObservation, milliseconds: int) -> Iterable[tup
             yield api, price_for(nano(rates.price(use.replica)), milliseconds)
 
 
-def _busy(use: ApiUse | None) -> Fraction:
-    return Fraction(min(1.0, max(0.0, use.busy))) if use else Fraction()
+def _busy(use: ApiUse | None) -> int:
+    """Return the part of slots in use, in millionths."""
+    return round(min(1.0, max(0.0, use.busy)) * MILLION) if use else 0
 
 
-def _resources(amount: AmountView) -> tuple[Fraction, Fraction, Fraction]:
-    """Return cores, GiB and GPUs."""
-    return Fraction(round(amount.cpu * 1000), 1000), Fraction(amount.mem, 2**30), Fraction(amount.gpu)
+def _resources(amount: AmountView) -> _Amounts:
+    return round(amount.cpu * THOUSANDTHS), amount.mem, amount.gpu
 
 
-def _value(amounts: tuple[Fraction, Fraction, Fraction]) -> Fraction:
-    return sum((amount * weight for amount, weight in zip(amounts, WEIGHTS, strict=True)), Fraction())
+def _value(amounts: _Amounts) -> int:
+    return sum(amount * weight for amount, weight in zip(amounts, WEIGHTS, strict=True))

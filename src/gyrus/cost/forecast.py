@@ -7,12 +7,12 @@ else as much as the present hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 
 from gyrus.cost.bucket import HOUR, CostBucket
 
 HOURS_A_WEEK = 7 * 24
+"""The week begins as the epoch did, on a Thursday at midnight."""
 ENOUGH = 1_800_000
 """Milliseconds of an hour that must be metered for the hour to count."""
 
@@ -20,49 +20,44 @@ Series = Callable[[CostBucket], tuple[int, int]]
 """Returns the costs of a part in a bucket, and the milliseconds for which it was metered."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Average:
-    cost: int = 0
-    time: int = 0
-
-    def plus(self, cost: int, time: int) -> _Average:
-        return _Average(self.cost + cost, self.time + time)
-
-    @property
-    def per_hour(self) -> int:
-        return self.cost * HOUR * 1000 // self.time
-
-
-def remaining_cost(
-    buckets: Iterable[CostBucket], series: Series, *, now: float, end: int, present: int
-) -> int:
-    """Return the expected costs from now to ``end``. ``present``: the costs per hour at present."""
-    by_week: dict[int, _Average] = {}
-    by_day: dict[int, _Average] = {}
-    everything = _Average()
-    for bucket in buckets:
-        cost, time = series(bucket)
-        if bucket.length != HOUR or time < ENOUGH:
-            continue
-        number = bucket.start // HOUR
-        by_week[number % HOURS_A_WEEK] = _Average(cost, time)  # the latest one, as buckets are in order
-        by_day[number % 24] = by_day.get(number % 24, _Average()).plus(cost, time)
-        everything = everything.plus(cost, time)
-
-    def expected(number: int) -> int:
-        for known in (by_week.get(number % HOURS_A_WEEK), by_day.get(number % 24), everything):
-            if known and known.time:
-                return known.per_hour
-        return present
-
-    return sum(expected(number) * milliseconds // (HOUR * 1000) for number, milliseconds in _rest(now, end))
-
-
-def _rest(now: float, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the hours until the end, and the milliseconds of each that are left."""
+def rest_of(now: float, end: int) -> Mapping[int, int]:
+    """Return the milliseconds until ``end``, by hour of the week."""
+    rest: dict[int, int] = {}
     start, last = int(now * 1000), end * 1000
     while start < last:
         number = start // 1000 // HOUR
         until = min(last, (number + 1) * HOUR * 1000)
-        yield number, until - start
+        rest[number % HOURS_A_WEEK] = rest.get(number % HOURS_A_WEEK, 0) + until - start
         start = until
+    return rest
+
+
+def remaining_cost(
+    hours: Iterable[CostBucket], series: Series, rest: Mapping[int, int], *, present: int
+) -> int:
+    """Return the expected costs of the time in ``rest``. ``present``: the costs per hour at present.
+
+    ``hours``: the oldest first.
+    """
+    by_week: dict[int, int] = {}
+    day_costs, day_times = [0] * 24, [0] * 24
+    for bucket in hours:
+        cost, time = series(bucket)
+        if bucket.length == HOUR and time >= ENOUGH:
+            number = bucket.start // HOUR
+            by_week[number % HOURS_A_WEEK] = _per_hour(cost, time)  # the latest one of its kind
+            day_costs[number % 24] += cost
+            day_times[number % 24] += time
+    otherwise = _per_hour(sum(day_costs), sum(day_times)) if any(day_times) else present
+
+    def expected(number: int) -> int:
+        if number in by_week:
+            return by_week[number]
+        time = day_times[number % 24]
+        return _per_hour(day_costs[number % 24], time) if time else otherwise
+
+    return sum(expected(number) * milliseconds // (HOUR * 1000) for number, milliseconds in rest.items())
+
+
+def _per_hour(cost: int, milliseconds: int) -> int:
+    return cost * HOUR * 1000 // milliseconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from gyrus.contract.costs import ApiCostView, CostView, PartCostView, ResourceRa
 from gyrus.contract.times import rfc3339
 from gyrus.cost.bucket import HOUR, ApiCosts, CostBucket
 from gyrus.cost.division import ApiPart, CostParts, divided, resource_rates
-from gyrus.cost.forecast import Series, remaining_cost
+from gyrus.cost.forecast import Series, remaining_cost, rest_of
 from gyrus.cost.ledger import CostLedger, day_start, month_end, month_start
 from gyrus.cost.money import HOUR as HOUR_MS
 from gyrus.cost.money import dollars
@@ -24,7 +25,7 @@ def cost_view(ledger: CostLedger, latest: CostObservation, now: float, remedy: s
         month=ledger.since(month_start(now)),
         present=divided(latest, HOUR_MS),
         hours=tuple(sorted(ledger.buckets.values(), key=lambda bucket: bucket.start)),
-        now=now,
+        rest=rest_of(now, month_end(now)),
     )
     costly = (name for name, api in report.month.apis.items() if api.part.cost)
     names = sorted({*latest.apis, *report.present.apis, *costly})
@@ -59,7 +60,8 @@ class _Report:
     """The costs of an hour like the present moment."""
     hours: tuple[CostBucket, ...]
     """All buckets, the oldest first."""
-    now: float
+    rest: Mapping[int, int]
+    """The rest of the month: milliseconds by hour of the week."""
 
 
 def _api_view(report: _Report, name: str, *, exists: bool) -> ApiCostView:
@@ -107,9 +109,7 @@ def _part_view(report: _Report, day: int, month: int, present: int, series: Seri
     """Return one part. ``series``: None if the part will cost nothing more."""
     rest = 0
     if series:
-        rest = remaining_cost(
-            report.hours, series, now=report.now, end=month_end(report.now), present=present
-        )
+        rest = remaining_cost(report.hours, series, report.rest, present=present)
     return PartCostView(
         today=dollars(day), month=dollars(month), per_hour=dollars(present), forecast=dollars(month + rest)
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from gyrus.backends.protocol import RunningMachine
 from gyrus.cluster.aws.prices.table import PriceTable, instance, packaged_prices
@@ -20,12 +20,14 @@ class MachinePrices:
 
     fixed: float | None = None
     """The price of every machine, in US dollars per hour. None if each has its own."""
+    table_of: Callable[[str], PriceTable] = packaged_prices
+    """Returns the prices of a region of AWS, as they are known now."""
 
     def __call__(self, machine: RunningMachine) -> MachinePrice | None:
         stated = self.fixed if self.fixed is not None else machine.price
         if stated is not None:
             return MachinePrice(usd=stated, on_demand=stated)
-        return price_on_aws(machine, _table(machine.region)) if machine.region else None
+        return price_on_aws(machine, self.table_of(machine.region)) if machine.region else None
 
 
 def price_on_aws(machine: RunningMachine, table: PriceTable) -> MachinePrice | None:
@@ -37,8 +39,3 @@ def price_on_aws(machine: RunningMachine, table: PriceTable) -> MachinePrice | N
     found = table.spot_prices(machine.instance_type, zones) if machine.spot else ()
     usd = min((price.usd for price in found), default=on_demand.usd)
     return MachinePrice(usd=usd, on_demand=on_demand.usd)
-
-
-@cache
-def _table(region: str) -> PriceTable:
-    return packaged_prices(region)

@@ -163,7 +163,7 @@ def _wire(
         board,
         clock,
         backend,
-        MachinePrices(settings.price),
+        MachinePrices(settings.price, platform.price_table),
         settings.shared_costs,
         platform.price_remedy,
     )

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gyrus.backends.protocol import Backend
 from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget
+from gyrus.cluster.aws.prices.table import PriceTable, packaged_prices
 from gyrus.contract.home import Home
 from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.gate.activator import Activator
@@ -111,6 +112,8 @@ class Platform:
     """The operator's state, for probes and Prometheus. None if metrics and health have no port."""
     tasks: Tasks = field(default_factory=dict[str, Callable[[], Awaitable[object]]])
     """Further parts to run until the operator ends, by name."""
+    price_table: Callable[[str], PriceTable] = packaged_prices
+    """Returns the prices of a region of AWS, as they are known now."""
     price_remedy: str = ""
     """The way to set the prices of machines, for users."""
     deciders: Callable[[Store, EventRecorder], Tasks] = no_deciders

@@ -106,6 +106,7 @@ class BoardCollector(Collector):
         yield from self._log_archive()
         yield from self._nodes()
         yield from self._log_export()
+        yield from self._costs()
 
     def _replicas(self) -> Metric:
         """Count replicas. The label ``state`` is ``requested`` or ``ready``."""
@@ -232,6 +233,29 @@ class BoardCollector(Collector):
         yield GaugeMetricFamily("gyrus_nodes_plan_seconds", duration, view.plan_seconds)
         failures = "Changes of the latest plan of nodes that failed"
         yield GaugeMetricFamily("gyrus_nodes_failures", failures, len(view.failures) + bool(view.fault))
+
+    def _costs(self) -> Iterator[Metric]:
+        """Build the costs. There are none if no machine has a price. The label ``part`` is idle or shared."""
+        spending = self.board.spending
+        if spending is None:
+            return
+        since = "US dollars since the operator started"
+        yield self._gauge("gyrus_cost_per_hour_usd", "US dollars per hour at present", spending.per_hour)
+        total = CounterMetricFamily("gyrus_cost_usd", since, labels=["api"])
+        for api in self._names():
+            total.add_metric([api], spending.total.get(api, 0.0))
+        yield total
+        what = "for capacity that no API reserves, and for shared parts"
+        rest = GaugeMetricFamily(
+            "gyrus_other_cost_per_hour_usd", f"US dollars per hour {what}", labels=["part"]
+        )
+        rest.add_metric(["idle"], spending.idle_per_hour)
+        rest.add_metric(["shared"], spending.shared_per_hour)
+        yield rest
+        other = CounterMetricFamily("gyrus_other_cost_usd", f"{since} {what}", labels=["part"])
+        other.add_metric(["idle"], spending.idle_total)
+        other.add_metric(["shared"], spending.shared_total)
+        yield other
 
     def _log_export(self) -> Iterator[Metric]:
         """Build the counts of the log's copy outside the cluster. There are none without one."""

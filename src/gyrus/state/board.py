@@ -228,18 +228,18 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """The costs in US dollars. ``month``: so far in this calendar month (UTC)."""
+    """Costs in US dollars. ``total``: since the operator started."""
 
     per_hour: Mapping[str, float] = field(default_factory=dict[str, float])
     """By API: at present."""
-    month: Mapping[str, float] = field(default_factory=dict[str, float])
+    total: Mapping[str, float] = field(default_factory=dict[str, float])
     """By API."""
     idle_per_hour: float = 0.0
     """For capacity of machines that no API reserves."""
-    idle_month: float = 0.0
+    idle_total: float = 0.0
     shared_per_hour: float = 0.0
     """For parts of the cluster that no API causes alone."""
-    shared_month: float = 0.0
+    shared_total: float = 0.0
 
 
 @dataclass(slots=True)

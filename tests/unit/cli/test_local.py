@@ -199,3 +199,13 @@ def test_what_is_left_of_a_platform_is_seen(home: Home) -> None:
         assert local.has_leftovers(home)
         assert not local.has_leftovers(Home(home.root.with_name("hom")))
         process.kill()
+
+
+def test_the_price_of_the_machine_is_remembered_and_removed(home: Home) -> None:
+    known = local.choose(PlatformSettings(), price=0.1)
+    assert known.price == 0.1
+    assert local.choose(known).price == 0.1
+    assert local.choose(known, price=0).price is None
+    command = local.command(home, known)
+    assert command[command.index("--price") + 1] == "0.1"
+    assert "--price" not in local.command(home, PlatformSettings())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gyrus.cost.bucket import HOUR, CostBucket
-from gyrus.cost.forecast import remaining_cost
+from gyrus.cost.forecast import remaining_cost, rest_of
 
 MONDAY = int(datetime(2026, 11, 16, tzinfo=UTC).timestamp())
 
@@ -16,13 +16,8 @@ def hour(number: int, cost: int, *, metered: int = 3_600_000) -> CostBucket:
 
 
 def forecast(*buckets: CostBucket, start: int, hours: float, present: int = 7) -> int:
-    return remaining_cost(
-        buckets,
-        lambda bucket: (bucket.idle, bucket.metered),
-        now=MONDAY + start * HOUR,
-        end=int(MONDAY + (start + hours) * HOUR),
-        present=present,
-    )
+    rest = rest_of(MONDAY + start * HOUR, int(MONDAY + (start + hours) * HOUR))
+    return remaining_cost(buckets, lambda bucket: (bucket.idle, bucket.metered), rest, present=present)
 
 
 def test_without_history_each_hour_costs_as_much_as_the_present_one() -> None:

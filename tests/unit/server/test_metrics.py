@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from gyrus.contract.nodes import NodePoolView, NodesView, NodeView
 from gyrus.contract.operator import AmountView
 from gyrus.log_archive.export import ExportCounts
 from gyrus.log_archive.intake import ArchiveCounts
 from gyrus.server.metrics import exposition, snapshot_of
-from gyrus.state.board import Board, Traffic
+from gyrus.state.board import Board, Spending, Traffic
 from gyrus.state.memory import MemoryStore
+from support.world import spec
 
 
 async def test_the_log_archive_is_counted_where_there_is_one() -> None:
@@ -65,3 +67,22 @@ def test_what_is_rendered_does_not_change_meanwhile() -> None:
     board.decisions["iris"]["", "up"] += 1
     assert (snapshot.traffic, snapshot.held) == ({"iris": Traffic(in_flight=3)}, {})
     assert snapshot.decisions == {"iris": Counter({("", "stay"): 1})}
+
+
+async def test_costs_are_there_if_machines_have_prices() -> None:
+    board, store = Board(), MemoryStore()
+    await store.deploy([spec()], None, datetime(2026, 11, 28, tzinfo=UTC))
+    assert b"usd" not in await exposition(store, board)
+    board.spending = Spending(
+        per_hour={"iris": 0.25},
+        total={"iris": 3.0},
+        idle_per_hour=0.5,
+        idle_total=6.0,
+        shared_per_hour=0.1,
+        shared_total=1.0,
+    )
+    text = (await exposition(store, board)).decode()
+    assert 'gyrus_cost_per_hour_usd{api="iris"} 0.25' in text
+    assert 'gyrus_cost_usd_total{api="iris"} 3.0' in text
+    assert 'gyrus_other_cost_per_hour_usd{part="idle"} 0.5' in text
+    assert 'gyrus_other_cost_usd_total{part="shared"} 1.0' in text
