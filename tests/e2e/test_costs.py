@@ -56,7 +56,7 @@ async def test_requests_cost_and_the_parts_are_the_bill_over_a_kill(tmp_path: Pa
         after = platform.json("cost")
         assert after["bill"]["month"] > costs["bill"]["month"]
         assert after["bill"]["month"] == pytest.approx(after["history"] * 0.1 / 3600, rel=1e-3)
-        assert requests_of(platform) == REQUESTS
+        await until(lambda: requests_of(platform) == REQUESTS)
 
 
 def test_without_a_price_the_remedy_is_named() -> None:

@@ -58,7 +58,7 @@ def machines() -> st.SearchStrategy[PricedMachine]:
 def observations(times: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[CostObservation]:
     uses = st.builds(
         ApiUse,
-        requests=st.integers(0, 10_000),
+        requests=st.none() | st.integers(0, 10_000),
         busy=st.floats(0, 2, allow_nan=False),
         at_zero=st.booleans(),
         replica=amounts(),

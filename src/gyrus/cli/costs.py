@@ -30,6 +30,20 @@ def drawn_costs(costs: CostView) -> str:
     return "\n".join([figures_beside(HEADERS, rows), "", *map(dim, _notes(costs))])
 
 
+def cost_of(name: str, costs: CostView) -> ApiCostView:
+    """Return the costs of an API. One that was deployed a moment ago has none."""
+    nothing = ApiCostView(
+        name=name,
+        cost=PartCostView(),
+        requests=0,
+        per_1000_requests=None,
+        idle_share=None,
+        spot_saved=0.0,
+        zero_saved=0.0,
+    )
+    return next((api for api in costs.apis if api.name == name), nothing)
+
+
 def drawn_cost(api: ApiCostView, costs: CostView) -> str:
     """Format the costs of one API."""
     lines = [bold(api.name), *(f"  {key:<18} {text}" for key, text in api_lines(api).items())]

@@ -23,7 +23,7 @@ from gyrus.cli.output import (
     table,
 )
 from gyrus.cli.replicas import doing
-from gyrus.contract.costs import ApiCostView, CostView
+from gyrus.contract.costs import ApiCostView
 from gyrus.contract.operator import (
     ApiDescription,
     ApiOwner,
@@ -47,11 +47,6 @@ REPLICA_HEADERS = ("REPLICA", "REVISION", "PHASE", "RESTARTS", "AGE", "")
 REPLICA_IDS = "Ids are NAME-GENERATION-RANDOM. Every deploy, rollback and refresh begins a new generation."
 POOL_HEADERS = ("REVISION", "GENERATION", "SHARE", "IN FLIGHT", "REQUESTS", "5XX", "P50", "P95", "P99")
 EVENT_HEADERS = ("FIRST", "LAST", "COUNT", "REASON", "REPLICA", "")
-
-
-def cost_of(name: str, costs: CostView | None) -> ApiCostView | None:
-    """Return the costs of one API. Returns None if they are unknown."""
-    return next((api for api in costs.apis if api.name == name), None) if costs else None
 
 
 def described(

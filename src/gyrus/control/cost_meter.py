@@ -167,7 +167,7 @@ class CostMeter:
         busy = self._busy.get(api.name, _BusyTime())
         replica = await self._replica_at_zero(api) if not api.replicas and not api.deleting else None
         return ApiUse(
-            requests=traffic.view.requests if traffic else 0,
+            requests=traffic.view.requests if traffic else None,
             busy=busy.average,
             at_zero=replica is not None,
             replica=replica or NOTHING,

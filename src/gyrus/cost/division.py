@@ -17,7 +17,7 @@ from gyrus.cost.observation import ApiUse, CostObservation, MachineReservation, 
 CORE, GIB, GPU = 31_611, 4_237, 950_000
 """Usual prices per hour, in millionths of a US dollar: of a core, of a GiB of memory, of a GPU."""
 BYTES, THOUSANDTHS = 2**30, 1000
-"""Of a GiB, and of a core."""
+"""Parts of a GiB, and of a core."""
 WEIGHTS = (CORE * BYTES, GIB * THOUSANDTHS, GPU * BYTES * THOUSANDTHS)
 """The values of a thousandth of a core, of a byte and of a GPU, as whole numbers in the same unit."""
 MILLION = 10**6

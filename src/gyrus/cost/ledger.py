@@ -52,8 +52,11 @@ def metered(ledger: CostLedger, observed: CostObservation) -> CostLedger:
             else:
                 parts = divided(observed, milliseconds)
                 buckets[start] = bucket.charged(parts, observed.apis, milliseconds)
-    answered = {name: use.requests for name, use in observed.apis.items()}
-    new = _new_requests(ledger.answered, answered)
+    answered = {
+        name: ledger.answered.get(name, 0) if use.requests is None else use.requests
+        for name, use in observed.apis.items()
+    }
+    new = _new_requests(ledger.answered, answered) if ledger.until is not None else {}
     if new:
         hour = now // 1000 // HOUR * HOUR
         buckets[hour] = buckets.get(hour, CostBucket(start=hour)).requested(new)
@@ -102,9 +105,8 @@ def _new_requests(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str
     """Return the requests since the last observation. A lower count than before is that of a new gateway."""
     new: dict[str, int] = {}
     for name, count in now.items():
-        known = before.get(name)
-        more = 0 if known is None else count - known if count >= known else count
-        if more:
+        known = before.get(name, 0)  # an API that was not there before is new
+        if more := count - known if count >= known else count:
             new[name] = more
     return new
 

@@ -42,8 +42,9 @@ class PricedMachine:
 class ApiUse:
     """The use of an API that exists, whether or not it has replicas."""
 
-    requests: int
-    """Answered requests, counted by the gateway. The count begins at 0 again with each gateway."""
+    requests: int | None
+    """Answered requests, counted by the gateway; the count begins at 0 again with each gateway. None if the
+    gateway has not reported it yet."""
     busy: float
     """Part of its slots in use: 0 to 1."""
     at_zero: bool = False

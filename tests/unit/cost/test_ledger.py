@@ -19,7 +19,7 @@ TWO_CORES = AmountView(cpu=2, mem=0, gpu=0)
 ONE_CORE = AmountView(cpu=1, mem=0, gpu=0)
 
 
-def at(seconds: float, *, requests: int = 0, price: float = 3.6) -> CostObservation:
+def at(seconds: float, *, requests: int | None = 0, price: float = 3.6) -> CostObservation:
     """Return an observation this long after noon: one machine, half of which an API reserves."""
     return observation(
         machine(price, TWO_CORES, a=ONE_CORE),
@@ -61,6 +61,16 @@ def test_time_is_charged_to_the_hours_that_it_belongs_to() -> None:
 
 def test_requests_are_counted_between_observations() -> None:
     ledger = after(at(0, requests=100), at(10, requests=130))
+    assert ledger.since(0).apis["a"].requests == 30
+
+
+def test_all_requests_of_a_new_api_count() -> None:
+    ledger = after(observation(at=NOON), at(10, requests=7))
+    assert ledger.since(0).apis["a"].requests == 7
+
+
+def test_requests_that_are_not_reported_yet_count_once_they_are() -> None:
+    ledger = after(at(0, requests=100), at(10, requests=None), at(20, requests=130))
     assert ledger.since(0).apis["a"].requests == 30
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.costs import drawn_cost, drawn_costs
+from gyrus.cli.costs import cost_of, drawn_cost, drawn_costs
 from gyrus.cli.failures import CommandFailure
 from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
@@ -25,9 +25,7 @@ def command(session: CliSession, name: str | None) -> None:
     costs = client.costs()
     if not costs.known:
         raise CommandFailure("The costs are unknown: no machine has a price.", remedy=costs.remedy)
-    api = next((api for api in costs.apis if api.name == name), None)
-    if name is not None and api is None:
-        raise CommandFailure(f"{name} is not metered yet.", remedy="Repeat the command in ten seconds.")
+    api = None if name is None else cost_of(name, costs)
     if session.json:
         print_json(api or costs)
     else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gyrus.cli.description import cost_of, described, masked
+from gyrus.cli.costs import cost_of
+from gyrus.cli.description import described, masked
 from gyrus.cli.output import print_json, print_result
 from gyrus.cli.session import CliSession, Command, api_name, pass_session
 
@@ -22,5 +23,5 @@ def command(session: CliSession, name: str, show_env: bool) -> None:
     if session.json:
         print_json(description)
         return
-    costs = client.costs() if description.api.cost_per_hour is not None else None
-    print_result(described(description, cost=cost_of(name, costs)))
+    known = description.api.cost_per_hour is not None
+    print_result(described(description, cost=cost_of(name, client.costs()) if known else None))

@@ -16,7 +16,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class CachedPrices:
-    """What is in the file of a region."""
+    """The contents of a region's file."""
 
     version: int
     at: float

@@ -35,7 +35,7 @@ class PriceRefresh:
     pricing: PagedCalls
     """Calls of ``us-east-1``, where the Pricing API is."""
     cache: PriceCache | None = None
-    """None to keep them in memory alone."""
+    """The file of the latest answers; None to keep them in memory alone."""
     table: PriceTable = field(init=False)
     failure: str = ""
     """The reason why the prices are old ones, as a sentence. Empty if AWS answered."""
