@@ -126,8 +126,8 @@ def _usd(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> Iterator
             text = _at(dimension, "pricePerUnit").get(CURRENCY)
             per_gib = "GiBps" in str(_at(dimension).get("unit", ""))
             try:
-                yield float(text) / (1024 if per_gib else 1)
-            except (TypeError, ValueError):
+                yield float(str(text)) / (1024 if per_gib else 1)
+            except ValueError:
                 continue
 
 
