@@ -101,11 +101,12 @@ class CostMeter:
             async for _ in ticks(self.clock, LOOK):
                 self._look()
                 now = self.clock.monotonic()
-                if now - charged >= EVERY:
-                    charged = now
-                    self._apis.invalidate(changes.take())
-                    await self.measure()
-                if now - saved >= SAVE_EVERY:
+                if now - charged < EVERY:
+                    continue
+                charged = now
+                self._apis.invalidate(changes.take())
+                await self.measure()
+                if now - saved >= SAVE_EVERY or self._has_new_hour:
                     saved = now
                     await self.save()
 
@@ -132,6 +133,11 @@ class CostMeter:
             log.warning("cannot store the costs: %s", error)
             return
         self._stored = dict(ledger.buckets)
+
+    @property
+    def _has_new_hour(self) -> bool:
+        """True if an hour is not stored at all, as ten seconds after a first start."""
+        return self._ledger is not None and not self._ledger.buckets.keys() <= self._stored.keys()
 
     # Observe
 

@@ -72,7 +72,7 @@ def test_get_as_json_holds_what_scripts_rely_on(operator: Operator, gyrus: Gyrus
     assert api == {
         "name": "iris", "kind": "RealtimeAPI", "status": "live", "endpoint": f"{operator.gateway}/iris",
         "revision": 1, "replicas": {"requested": 1, "ready": 1, "up_to_date": 1}, "in_flight": 0,
-        "message": "", "owner": "cli",
+        "message": "", "owner": "cli", "cost_per_hour": None,
     }  # fmt: skip
     assert [each["name"] for each in gyrus("get", "-o", "json").json] == ["iris"]
 

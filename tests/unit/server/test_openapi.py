@@ -38,6 +38,7 @@ def test_every_route_is_there(document: Json) -> None:
         "GET /v1/apis/{name}/logs",
         "GET /v1/apis/{name}/openapi",
         "GET /v1/apis/{name}/revisions",
+        "GET /v1/costs",
         "GET /v1/info",
         "GET /v1/metrics",
         "GET /v1/nodes",
