@@ -15,6 +15,8 @@ import gyrus.cluster.aws
 
 ROOT = Path(gyrus.cluster.aws.__path__[0])
 CALLERS = ("call", "pages", "_gone")
+CALLERS_OF_ONE_SERVICE = {"_make": "logs"}
+"""Functions that get the operation alone."""
 PREFIXES = {
     "elbv2": "elasticloadbalancing",
     "elb": "elasticloadbalancing",
@@ -48,8 +50,13 @@ def called_operations() -> Iterator[tuple[str, str, str]]:
         tree = ast.parse(file.read_text("utf-8"))
         constants = _constants(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _name(node.func) in CALLERS:
+            if not isinstance(node, ast.Call):
+                continue
+            name = _name(node.func)
+            if name in CALLERS:
                 yield from ((module, *pair) for pair in _called(node, constants, f"{file}:{node.lineno}"))
+            elif service := CALLERS_OF_ONE_SERVICE.get(name):
+                yield module, service, _text(node.args[0], constants)
 
 
 def _called(node: ast.Call, constants: Mapping[str, str], place: str) -> Iterator[tuple[str, str]]:

@@ -85,10 +85,12 @@ def _cloudwatch(scope: PolicyScope) -> Iterator[PolicyStatement]:
             "logs:DescribeLogStreams",
             "logs:GetLogEvents",
             "logs:FilterLogEvents",
+            "logs:CreateLogGroup",
+            "logs:PutRetentionPolicy",
         ),
         resources=scope.log_groups(aws_names.log_group(scope.cluster)),
         reason="The operator sends the output of replicas, gateways and its own, and `gyrus logs --since` "
-        "reads back what is no longer on the cluster.",
+        "reads back what is no longer on the cluster. A log group that is missing is created.",
     )
     yield PolicyStatement(
         name="WriteMetrics",

@@ -44,6 +44,6 @@ def test_the_operator_may_do_what_its_modules_do() -> None:
 
 def test_the_source_is_read() -> None:
     rights = called_rights()
-    assert len(rights) > 40
+    assert len(rights) > 50
     assert rights["sqs:DeleteMessage"] == {"nodes/notice_queue"}
     assert "removal" in rights["logs:DeleteLogGroup"]
