@@ -165,6 +165,7 @@ class Stacks:
             await self._aws.call(
                 CLOUDFORMATION,
                 "execute_change_set",
+                StackName=name,  # by which IAM limits the right
                 ChangeSetName=prepared.change_set_id,
                 ClientRequestToken=prepared.wanted.change_set,
             )
