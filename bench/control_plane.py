@@ -21,6 +21,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import cast
@@ -42,6 +43,8 @@ from gyrus.contract.replica import Phase
 from gyrus.control.autoscaler import Autoscaler
 from gyrus.control.controller import Controller
 from gyrus.control.reconciler import Reconciler
+from gyrus.objects.models import resolve_models
+from gyrus.objects.opening import open_objects
 from gyrus.operator.garbage import collect_garbage, collect_thoroughly, short_collections
 from gyrus.packaging.store import PackageStore
 from gyrus.routing.local_gateway import LocalGateway
@@ -291,6 +294,7 @@ def context(
         token=None,
         info=lambda: info,
         stop=stop,
+        models=partial(resolve_models, open_store=open_objects),
     )
 
 

@@ -21,7 +21,7 @@ from gyrus.cluster.aws.calls import AwsCalls, CallRules
 from gyrus.cluster.aws.cloudwatch import metric
 from gyrus.cluster.aws.cloudwatch.dashboard import dashboard_name
 from gyrus.cluster.aws.cloudwatch.gateway_lines import GatewayLines
-from gyrus.cluster.aws.cloudwatch.measuring import MetricValue
+from gyrus.cluster.aws.cloudwatch.metric import MetricValue
 from gyrus.cluster.aws.cloudwatch.shipper import LogShipper
 from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget
 from gyrus.cluster.aws.stacks import Stacks, WantedStack

@@ -98,7 +98,7 @@ async def test_a_cluster_begins_with_its_first_nodes_and_leaves_nothing(account:
     assert not (await found_stacks(Stacks(account.calls()), "alpha")).any
     assert outputs["Bucket"] not in buckets(account)
     assert log_group("alpha") not in log_groups(account)
-    await remove(account, wanted)  # a repetition finds nothing, and says nothing
+    await remove(account, wanted)  # a repetition finds nothing
 
 
 async def test_a_repetition_changes_nothing_and_shrinks_no_group(account: AwsAccount):

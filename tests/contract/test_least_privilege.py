@@ -1,8 +1,8 @@
 """A cluster's life with exactly the policies of the guide, on an account that enforces them.
 
 The emulator checks the rights of each call. It does not check those that CloudFormation needs for resources
-of a stack, nor those of Service Quotas, and does not know resources of EC2 and the namespace of metrics: tests
-of the policies compare these with AWS's schemas and the source.
+of a stack, nor those of Service Quotas, and does not know resources of EC2 and the namespace of metrics:
+tests of the policies compare these with AWS's schemas and the source.
 """
 
 from __future__ import annotations

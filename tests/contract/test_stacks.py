@@ -97,7 +97,7 @@ async def test_a_change_set_that_is_not_wanted_leaves_nothing(account: AwsAccoun
     assert await subject.find("gyrus-b") is None
 
 
-async def test_a_stack_that_failed_says_why_and_does_not_block_its_name(account: AwsAccount):
+async def test_a_stack_that_failed_has_its_reason_and_does_not_block_its_name(account: AwsAccount):
     subject = stacks(account)
     account.set(failing={"Subnet": "The maximum number of subnets has been reached."})
     with pytest.raises(StackFailed) as caught:

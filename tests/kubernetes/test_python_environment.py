@@ -27,6 +27,7 @@ from gyrus.contract.replica import Phase, Reason
 from gyrus.environments.runtime_copy import RuntimeCode
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import PODS, Manifest
+from gyrus.objects.opening import open_objects
 from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.unrouted import UnroutedReplicas
 from gyrus.packaging.archive import pack
@@ -130,6 +131,7 @@ async def operator(client: ClusterClient, namespace: str, tmp_path: Path) -> Asy
         logs=backend.replica_logs,
         unrouted=UnroutedReplicas(Board(), backend, lambda: True).wait,
         secret=SECRET,
+        open_store=open_objects,
     )
     authority, started = Authority(), asyncio.Event()
     tls = authority.server(f"{OPERATOR}.{namespace}.svc")

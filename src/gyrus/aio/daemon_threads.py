@@ -1,4 +1,4 @@
-"""Blocking calls in threads that nobody waits for when the program ends."""
+"""Blocking calls in threads that do not delay the end of the program."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The endpoint of an emulated EKS cluster: a real Kubernetes API behind the check of EKS's tokens.
 
 A token is a signed call of STS. The endpoint carries it out, as EKS does, and passes on the connections of
-those whom STS knows.
+the identities that STS knows.
 
     python -m support.aws.eks_endpoint KUBECONFIG CLUSTER FOLDER
 
@@ -87,7 +87,7 @@ class EksEndpoint:
             upwards.close()
 
     def _is_known(self, token: str) -> bool:
-        """Return True if STS knows who has signed the token, and it was signed for this cluster."""
+        """Return True if STS knows the signer of the token, and it was signed for this cluster."""
         if token in self._known:
             return True
         if not token.startswith(PREFIX):

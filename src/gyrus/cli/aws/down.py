@@ -100,7 +100,7 @@ async def _remove(account: ClusterAccount, number: str, keep_data: bool) -> None
 
 
 async def _uninstall(account: ClusterAccount) -> None:
-    """Remove gyrus from the cluster, so that Kubernetes gives back load balancers and volumes.
+    """Remove gyrus from the cluster, so that Kubernetes releases load balancers and volumes.
 
     A cluster that does not answer is removed all the same: what it leaves is found by its tags.
     """

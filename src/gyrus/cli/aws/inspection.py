@@ -180,7 +180,8 @@ def _node_row(node: NodeStatus) -> tuple[str, ...]:
 
 
 def _prices(report: ClusterReport) -> str:
-    from gyrus.cli.prices import drawn_prices, usd
+    from gyrus.cli.money import usd
+    from gyrus.cli.prices import drawn_prices
 
     now = report.now_prices
     over = "over " if now and now.unknown else ""

@@ -198,7 +198,7 @@ async def install(client: ClusterClient, account: ClusterAccount, base: Mapping[
     await installer.install(wanted, datetime.now(UTC))
     await until_healthy(client, wanted.namespace, report=_report_part, timeout=HEALTHY_WITHIN, clock=clock)
     found = await until_reachable(client, wanted.namespace, timeout=HEALTHY_WITHIN, clock=clock)
-    # The operator tells clients the address of the endpoints, which is known now.
+    # The operator shows the address of the endpoints to clients, and it is known now.
     await installer.install(wanted, datetime.now(UTC))
     await until_healthy(client, wanted.namespace, report=_report_part, timeout=HEALTHY_WITHIN, clock=clock)
     return found

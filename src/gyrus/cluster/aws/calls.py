@@ -205,7 +205,7 @@ class AwsCalls:
 
 
 def _boto_clients(region: str, rules: CallRules) -> Callable[[str], Any]:
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where each setting is from
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs the place of each setting
     sessions: list[Any] = []
 
     def client(service: str) -> Any:

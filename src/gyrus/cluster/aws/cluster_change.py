@@ -98,7 +98,7 @@ class ChangeExecution:
     aws: AwsCaller
     parts: ClusterStacks
     renew: Callable[[str], Awaitable[None]]
-    """Waits until all nodes of a stack's group are as its template says."""
+    """Waits until all nodes of a stack's group are as its template describes them."""
     empty: Callable[[str], Awaitable[None]]
     """Empties the nodes of a group that is about to be removed."""
 

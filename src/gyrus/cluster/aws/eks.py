@@ -63,7 +63,7 @@ async def bearer_token(aws: AwsSigner, cluster: str) -> str:
 
     The format is that of https://github.com/kubernetes-sigs/aws-iam-authenticator. Raises AwsError.
     """
-    # A signature needs credentials that work; this call says what is wrong with them.
+    # A signature needs credentials that work; this call reports what is wrong with them.
     await aws.call("sts", "get_caller_identity")
     client = await aws.client("sts")
     events = client.meta.events

@@ -46,7 +46,7 @@ async def raise_sizes(aws: AwsCaller, cluster: str, sizes: Mapping[str, int]) ->
 async def suspend_rebalance(aws: AwsCaller, cluster: str) -> None:
     """Keep Auto Scaling from ending instances to balance zones: gyrus plans which nodes end.
 
-    A template cannot say so. Raises AwsError.
+    A template has no field for it. Raises AwsError.
     """
     async with asyncio.TaskGroup() as tasks:
         for group in await described_groups(aws, cluster):

@@ -1,4 +1,4 @@
-"""What a cluster's own programs made outside its stacks: load balancers, their groups, volumes.
+"""Resources that a cluster's own programs made outside its stacks: load balancers, their groups, volumes.
 
 gyrus's removal from Kubernetes makes these programs remove it. If the cluster cannot be reached any more, or
 has ended too early, it is found by its tags here.
@@ -20,7 +20,7 @@ TAGGED_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class ClusterRemains:
-    """What was found."""
+    """The resources that were found."""
 
     balancers: tuple[str, ...] = ()
     """ARNs of network and application load balancers."""

@@ -33,6 +33,6 @@ async def until_node_ready(client: ClusterClient, *, timeout: float, clock: Cloc
 
 
 def is_ready(node: Manifest) -> bool:
-    """Return True if Kubernetes says that a node is ready."""
+    """Return True if a node is ready."""
     conditions = entries(section(node, "status"), "conditions")
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)

@@ -73,9 +73,9 @@ class Removal:
         )
 
     async def _keep_data(self, found: FoundStacks) -> None:
-        """Tell CloudFormation to leave the data when it deletes the base stack.
+        """Let CloudFormation leave the data when it deletes the base stack.
 
-        A stack whose creation failed cannot be told, and has no data yet.
+        A stack whose creation failed cannot be changed, and has no data yet.
         """
         base = found.base
         if base is None or step_to_have(base.status) in (StackStep.CREATE, StackStep.DELETE):

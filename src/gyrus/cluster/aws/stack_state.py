@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class StackStep(StrEnum):
-    """What brings a stack nearer to what is wanted."""
+    """The step that brings a stack nearer to what is wanted."""
 
     CREATE = "create"
     UPDATE = "update"

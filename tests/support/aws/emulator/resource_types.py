@@ -54,7 +54,7 @@ def add() -> None:
         FAULTS.meet_deletion(str(more.get("logical_id") or (rest[1] if len(rest) > 1 else "")))
         return delete(resource_type, physical_id, props, *rest, **more)
 
-    # In a thread each, so that a resource that takes its time holds up nobody else.
+    # In a thread each, so that a resource that takes its time holds up no other stack.
     stacks._provision_resource = provisioned
     stacks._delete_resource = deleted
     stacks._runs_on_worker_thread = _always

@@ -9,7 +9,7 @@ from gyrus.cluster.aws.eks import bearer_token, execution_credential
 
 
 class Signing(AwsCalls):
-    """Calls that reach nobody: a signature is made without AWS."""
+    """Calls that reach no service: a signature is made without AWS."""
 
     async def call(self, service: str, operation: str, /, **arguments: object) -> dict[str, object]:
         return {}

@@ -84,7 +84,7 @@ def test_a_database_means_two_operators_and_a_secret():
     assert not known.settings.operator.has_volume
 
 
-def test_what_the_values_file_says_wins():
+def test_the_values_file_wins():
     own = ClusterSettings(
         gateway=GatewayPods(replicas=5, annotations={f"{PREFIX}aws-load-balancer-type": "external"})
     )

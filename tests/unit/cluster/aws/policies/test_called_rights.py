@@ -1,4 +1,4 @@
-"""Each right that the source needs is in the policy of the one who calls."""
+"""Each right that the source needs is in the policy of its caller."""
 
 from __future__ import annotations
 
