@@ -108,7 +108,12 @@ def _surplus(draft: NodeDraft, group: PlannedGroup) -> int:
 
 
 def _better_pool(draft: NodeDraft, node: ClusterNode) -> str:
-    """Return the spot pool of the first choice for an on-demand node's pods; empty if there is none."""
+    """Return the spot pool of the first choice for an on-demand node's pods; empty if there is none.
+
+    A node without pods ends by itself when it is idle for long enough.
+    """
+    if not draft.pods[node.name]:
+        return ""
     old_enough = draft.state.now - node.launched_at >= draft.settings.return_after
     if node.capacity is CapacityType.SPOT or not old_enough or not _may_be_replaced(draft, node):
         return ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import ModuleType, WrapperDescriptorType
 from typing import Any
 
@@ -53,7 +52,12 @@ def make(found: type[Any], config: HandlerConfig) -> LoadedHandler:
 
 def arguments_of(config: HandlerConfig) -> dict[str, Any]:
     """Return the arguments that a constructor or an async ``setup`` can take."""
-    return {"config": config.config, "models": None if config.models is None else Path(config.models)}
+    given: dict[str, Any] = {"config": config.config, "models": None}
+    if config.models is not None:
+        from pathlib import Path  # its import takes a cold start's time, which handlers without models save
+
+        given["models"] = Path(config.models)
+    return given
 
 
 def find_class(module: ModuleType, path: str, wanted: str | None) -> type[Any]:
