@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
 from xml.sax.saxutils import escape
@@ -38,6 +39,7 @@ def add() -> None:
     actions["SuspendProcesses"] = _suspend
     actions["UpdateAutoScalingGroup"] = _with_new_policy(autoscaling._update_asg)
     actions["CreateAutoScalingGroup"] = _with_policy(autoscaling._create_asg)
+    actions["DeleteAutoScalingGroup"] = _with_ends(actions["DeleteAutoScalingGroup"])
     ec2._ACTION_MAP["DescribeInstances"] = _advancing(ec2._describe_instances)
     ec2._ACTION_MAP["DescribeSpotPriceHistory"] = _spot_prices
     ec2._instance_xml = _with_lifecycle(ec2._instance_xml)
@@ -113,6 +115,24 @@ def _end(instance: str) -> None:
     if known := ec2._instances.get(instance):
         known["State"] = {"Code": 48, "Name": "terminated"}
         known["_terminated_at"] = time.time()
+    for name, volume in list(ec2._volumes.items()):
+        if any(each["InstanceId"] == instance for each in volume["Attachments"]):
+            del ec2._volumes[name]
+
+
+def _with_ends(delete: Callable[[Params], Any]) -> Callable[[Params], Any]:
+    """End the instances of a group that is deleted by force, as AWS does."""
+
+    def deleted(params: Params) -> Any:
+        group = autoscaling._asgs.get(autoscaling._p(params, "AutoScalingGroupName"))
+        instances = [one["InstanceId"] for one in group["Instances"]] if group else []
+        answer = delete(params)
+        if answer[0] == HTTPStatus.OK:
+            for instance in instances:
+                _end(instance)
+        return answer
+
+    return deleted
 
 
 def _note(group: Group, status: str, description: str, message: str) -> None:
