@@ -87,12 +87,23 @@ async def read(reading: Awaitable[T]) -> T | UnreadPart:
     """Return a reading, or why it failed. Raises AwsError if the credentials are of no use."""
     try:
         return await reading
-    except (NoAwsCredentials, AwsCredentialsRefused):
-        raise
-    except ClusterError as error:
-        return UnreadPart(error.message, error.remedy)
-    except KubernetesError as error:
-        return UnreadPart(f"{str(error).removesuffix('.')}.")
+    except (ClusterError, KubernetesError, ExceptionGroup) as error:
+        return _unread(error)
+
+
+def _unread(error: Exception) -> UnreadPart:
+    """Return why a reading failed. Any other failure than those of AWS and Kubernetes is raised."""
+    match error:
+        case NoAwsCredentials() | AwsCredentialsRefused():
+            raise error
+        case ClusterError():
+            return UnreadPart(error.message, error.remedy)
+        case KubernetesError():
+            return UnreadPart(f"{str(error).removesuffix('.')}.")
+        case ExceptionGroup():  # of calls at the same time
+            return _unread(error.exceptions[0])
+        case _:
+            raise error
 
 
 async def read_kubernetes(client: InstallationReader, namespace: str) -> KubernetesFacts:
