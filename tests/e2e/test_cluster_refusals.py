@@ -131,7 +131,7 @@ def test_a_quota_that_is_too_small(refused: Refusals) -> None:
     refused.account.set(quotas={"L-1216C47A": 1})
     assert refused.up(CPU) == refused.account_error(
         "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances (quota L-1216C47A): have 1 vCPUs; "
-        "need 2 for min_instances and 10 for max_instances of cpu. Raise it: aws service-quotas "
+        "need 4 to begin with and 10 for max_instances of cpu. Raise it: aws service-quotas "
         "request-service-quota-increase --service-code ec2 --quota-code L-1216C47A --desired-value 10 "
         "--region eu-west-1 (or https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/ec2/"
         "quotas/L-1216C47A)"
