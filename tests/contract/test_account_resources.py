@@ -6,7 +6,7 @@ import pytest
 
 from support.aws.account import REGION, aws_account
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 
 
 def test_resources_of_an_account() -> None:

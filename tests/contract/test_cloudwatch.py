@@ -35,7 +35,7 @@ from gyrus.log_archive.segmented import SegmentedArchive
 from support.aws.account import REGION, AwsAccount, aws_account
 from support.cluster_templates import cluster
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 WITHIN = 60.0
 RULES = CallRules(backoff=Backoff(0.02, 0.2))
 Clients = Callable[[str], Any]

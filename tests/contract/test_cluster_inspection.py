@@ -20,7 +20,7 @@ from gyrus.cluster.aws.stacks import Stacks
 from gyrus.cluster.aws.templates.account_facts import AccountFacts
 from support.aws.account import AwsAccount, aws_account
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 TEXT = """cluster_name: vision
 region: eu-west-1
 node_groups:

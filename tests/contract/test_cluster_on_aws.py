@@ -19,7 +19,7 @@ from gyrus.cluster.aws.stacks import Stacks
 from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState
 from support.aws.account import AwsAccount, aws_account
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 QUICK = Backoff(0.02, 0.2)
 NUMBER = "000000000000"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")

@@ -36,7 +36,7 @@ from gyrus.cluster.aws.templates.account_facts import AccountFacts
 from support.aws.account import AwsAccount, aws_account
 from support.aws.identities import user_calls
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 ACCOUNT = "000000000000"
 QUICK = Backoff(0.02, 0.2)
 TEXT = """

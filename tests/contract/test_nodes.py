@@ -30,7 +30,7 @@ from support.aws.node_world import NAMESPACE, AdvancedClock, MemoryRecord, NodeW
 from support.nodes import gpu_group, group
 from support.task_groups import running_in_background
 
-pytestmark = [pytest.mark.processes]
+pytestmark = [pytest.mark.aws, pytest.mark.processes]
 SPOT, ON_DEMAND = CapacityType.SPOT, CapacityType.ON_DEMAND
 
 

@@ -38,7 +38,7 @@ from gyrus.server.serving import serve
 from support.aws.emulators import Emulator, moto_server
 from support.tls import Authority
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.aws, pytest.mark.processes]
 INSTALLATION, POD, KEY = "installation-secret", "iris-1-abcde", "0" * 32
 LOCK = "1" * 16
 

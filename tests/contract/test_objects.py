@@ -34,7 +34,7 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield emulator
 
 
-S3 = [pytest.param(name, marks=pytest.mark.processes) for name in ("moto", "mini")]
+S3 = [pytest.param(name, marks=[pytest.mark.aws, pytest.mark.processes]) for name in ("moto", "mini")]
 
 
 @pytest.fixture(params=["memory", "folder", *S3])
@@ -162,6 +162,7 @@ async def test_a_signed_url_opens_one_object(store: ObjectStore) -> None:
     assert (url is None) == isinstance(store, FolderObjects | MemoryObjects)
 
 
+@pytest.mark.aws
 @pytest.mark.processes
 @pytest.mark.parametrize("name", ["moto", "mini"])
 async def test_a_versioned_bucket_keeps_what_was_read_before(
@@ -175,6 +176,7 @@ async def test_a_versioned_bucket_keeps_what_was_read_before(
     assert b"".join([chunk async for chunk in store.read(earlier)]) == b"earlier"
 
 
+@pytest.mark.aws
 @pytest.mark.processes
 @pytest.mark.parametrize("name", ["moto", "mini"])
 async def test_an_unknown_bucket_is_reported(name: str, request: pytest.FixtureRequest) -> None:
@@ -189,6 +191,7 @@ async def test_an_unknown_bucket_is_reported(name: str, request: pytest.FixtureR
         assert str(raised.value) == expected.format(place)
 
 
+@pytest.mark.aws
 @pytest.mark.processes
 async def test_a_bucket_of_another_region_is_reported(mini: Emulator) -> None:
     bucket = f"{mini.bucket()}-eu"

@@ -19,7 +19,7 @@ from gyrus.cluster.aws.preflight.observe import observe
 from gyrus.cluster.aws.preflight.zones import chosen_zones
 from support.aws.account import REGION, AwsAccount, aws_account
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 CPU = "node_groups: [{name: cpu, instance_type: m5.large}]"
 

@@ -14,7 +14,7 @@ from gyrus.cluster.aws.stack_state import StackEvent
 from gyrus.cluster.aws.stacks import Stacks, WantedStack
 from support.aws.account import AwsAccount, aws_account
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 QUICK = Backoff(0.02, 0.2)
 
 

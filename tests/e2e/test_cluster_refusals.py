@@ -16,7 +16,7 @@ import pytest
 
 from support.aws.account import REGION, AwsAccount, aws_account
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 CPU = "node_groups: [{name: cpu, instance_type: m5.large}]"
 LAST = "  Nothing was created. Remove the causes, and run gyrus cluster up again.\n"
 

@@ -17,6 +17,7 @@ from support.aws.emulators import Emulator, moto_server
 from support.platform import Platform, platform_of_its_own
 from support.project import Project, handler_api
 
+pytestmark = pytest.mark.aws
 HANDLER = """
 import json
 
