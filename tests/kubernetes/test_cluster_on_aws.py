@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from gyrus.contract.cluster import API_LABEL, CAPACITY_LABEL, CORDON_ANNOTATION, NODE_GROUP_LABELS
 from gyrus.kubernetes.client import ClusterClient
-from gyrus.kubernetes.resources import NAMESPACES
+from gyrus.kubernetes.resources import NAMESPACES, NODES, PODS, name_of
 from support.aws.cluster_on_aws import ClusterOnAws, cluster_on_aws
-from support.cluster import new_volume
+from support.cluster import eventually, new_volume
+from support.load import Load
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
 CPU = {"name": "cpu", "instance_type": "m5.large", "spot": True}
 HANDLER = """\
 class Handler:
     def predict(self, payload):
+        print("doubled")
         return {"twice": 2 * payload["number"]}
 """
+WORK = {"name": "work", "instance_type": "m5.large", "spot": True, "min_instances": 0, "max_instances": 2}
+RATE = 20
+"""Requests a second."""
 
 
 @pytest_asyncio.fixture
@@ -39,14 +47,14 @@ async def cluster(tmp_path: Path, client: ClusterClient) -> AsyncIterator[Cluste
             await client.delete(NAMESPACES, made.namespace)
 
 
-def project(folder: Path) -> Path:
+def project(folder: Path, more: str = "") -> Path:
     folder.mkdir()
     (folder / "handler.py").write_text(HANDLER)
     (folder / "gyrus.yaml").write_text(
         "- name: twice\n"
         "  kind: RealtimeAPI\n"
         "  handler: {path: handler.py}\n"
-        "  compute: {cpu: 50m, mem: 128Mi}\n"
+        f"  compute: {{cpu: 50m, mem: 128Mi}}\n{more}"
     )
     return folder
 
@@ -89,6 +97,122 @@ def serve_and_change(cluster: ClusterOnAws, tmp_path: Path, storage_class: str) 
     assert down.code == 0, down.err
     assert cluster.account.resources() == before
     assert cluster.run("env", "list", "-o", "json").out.find(cluster.environment) == -1
+
+
+class JoiningNodes:
+    """Lets nodes of this cluster join as instances of the account, and end with them.
+
+    A node that has not joined is cordoned, or has no label of a group. Its provider ID can be set only once,
+    so the account gives its instances the IDs of these nodes.
+    """
+
+    def __init__(self, cluster: ClusterOnAws, client: ClusterClient, nodes: Sequence[str]) -> None:
+        self._cluster = cluster
+        self._client = client
+        self.instances = {f"i-{int(node.rpartition('-')[2]):017x}": node for node in nodes}
+        self.joined: set[str] = set()
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            for instance in await asyncio.to_thread(self._in_service):
+                if instance in self.instances and instance not in self.joined:
+                    await self._join(instance)
+
+    def _in_service(self) -> list[str]:
+        groups = self._cluster.account.client("autoscaling").describe_auto_scaling_groups()
+        return [
+            one["InstanceId"]
+            for group in groups["AutoScalingGroups"]
+            for one in group["Instances"]
+            if one["LifecycleState"] == "InService"
+        ]
+
+    async def _join(self, instance: str) -> None:
+        self.joined.add(instance)
+        labels = {NODE_GROUP_LABELS[0]: "work", CAPACITY_LABEL: "spot"}
+        provider = {"providerID": f"aws:///eu-west-1a/{instance}"}
+        change = {"metadata": {"labels": labels}, "spec": {"unschedulable": None, **provider}}
+        await self._client.patch(NODES, self.instances[instance], change)
+
+    async def leave(self) -> None:
+        """Make all nodes as they were, but for their provider IDs."""
+        labels = {NODE_GROUP_LABELS[0]: None, CAPACITY_LABEL: None}
+        annotations = {CORDON_ANNOTATION: None}
+        for node in self.instances.values():
+            change = {
+                "metadata": {"labels": labels, "annotations": annotations},
+                "spec": {"unschedulable": None},
+            }
+            await self._client.patch(NODES, node, change)
+
+
+def warn(cluster: ClusterOnAws, instance: str) -> None:
+    """Warn of a spot interruption, as EventBridge does."""
+    body = {
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "source": "aws.ec2",
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "detail": {"instance-id": instance, "instance-action": "terminate"},
+    }
+    sqs = cluster.account.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"gyrus-{cluster.name}")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+
+
+async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_request(
+    cluster: ClusterOnAws, client: ClusterClient, tmp_path: Path
+):
+    """The first node hosts gyrus and joins as the replacement; the second one joins as the first instance."""
+    first, second = sorted(name_of(node) for node in (await client.list(NODES)).items)[:2]
+    nodes = JoiningNodes(cluster, client, [second, first])
+    spot = f"gyrus-{cluster.name}--work.spot"
+    cluster.account.set(instance_ids={spot: list(nodes.instances)}, launch_seconds=2)
+    await client.patch(NODES, second, {"spec": {"unschedulable": True}})
+    joining = asyncio.create_task(nodes.run(), name="join nodes")
+    try:
+        cluster.write([WORK])
+        up = await asyncio.to_thread(cluster.run, "cluster", "up", "-y")
+        assert up.code == 0, up.err
+        endpoint = await asyncio.to_thread(deploy_on_work, cluster, tmp_path)
+        async with Load(endpoint, RATE, body=b'{"number": 21}') as load:
+            await asyncio.to_thread(warn, cluster, next(iter(nodes.instances)))
+            await eventually(lambda: replica_is_on(client, cluster.namespace, first), within=200)
+        assert load.result.failed == (), str(load.result)
+        assert len(load.result.answers) > RATE
+        changes = await asyncio.to_thread(node_changes, cluster)
+        assert any("EC2 interrupts this spot instance" in change for change in changes), changes
+        await eventually(lambda: lines_in_cloudwatch(cluster), within=60)
+    finally:
+        joining.cancel()
+        await nodes.leave()
+
+
+def deploy_on_work(cluster: ClusterOnAws, tmp_path: Path) -> str:
+    folder = project(tmp_path / "project", "  node_groups: [work]\n")
+    deployed = cluster.run("-e", cluster.environment, "deploy", folder)
+    assert deployed.code == 0, deployed.err
+    return cluster.run("-e", cluster.environment, "get", "twice", "-o", "json").json["endpoint"]
+
+
+async def replica_is_on(client: ClusterClient, namespace: str, node: str) -> bool:
+    """Return True if the only replica runs on a node."""
+    pods = (await client.list(PODS, namespace, labels=f"{API_LABEL}=twice")).items
+    return [pod["spec"].get("nodeName") for pod in pods] == [node]
+
+
+def node_changes(cluster: ClusterOnAws) -> list[str]:
+    info = cluster.run("cluster", "info", "-f", "cluster.yaml", "-o", "json")
+    assert info.code == 0, info.err
+    logs = cluster.account.client("logs")
+    group = f"/gyrus/{cluster.name}"
+    events = logs.filter_log_events(logGroupName=group, filterPattern="")["events"]
+    return [event["message"] for event in events]
+
+
+async def lines_in_cloudwatch(cluster: ClusterOnAws) -> bool:
+    """Return True if the lines of the replica are in CloudWatch."""
+    return any("doubled" in line for line in await asyncio.to_thread(node_changes, cluster))
 
 
 def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:

@@ -60,9 +60,9 @@ async def default_account(client: ClusterClient, namespace: str) -> None:
     await eventually(lambda: client.find(SERVICE_ACCOUNTS, "default", namespace))
 
 
-async def eventually(what: Callable[[], object]) -> object:
+async def eventually(what: Callable[[], object], within: float = PATIENCE) -> object:
     """Return the first result that is true, of a function that may be asynchronous."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(within):
         while True:
             found = what()
             if asyncio.iscoroutine(found):

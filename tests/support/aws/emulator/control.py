@@ -46,6 +46,8 @@ class Faults:
     """Seconds between two launches that fail."""
     failing_groups: dict[str, str] = field(default_factory=dict[str, str])
     """By Auto Scaling group: the message with which its launches fail."""
+    instance_ids: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """By Auto Scaling group: the IDs of its next instances, in place of random ones."""
     silent_groups: list[str] = field(default_factory=list[str])
     """Auto Scaling groups that launch nothing, without a failed activity."""
     full_groups: list[str] = field(default_factory=list[str])

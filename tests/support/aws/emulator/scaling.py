@@ -93,6 +93,10 @@ def _instance(group: Group, now: float) -> dict[str, Any]:
     subnet = subnets[launched % len(subnets)] if subnets else ec2._DEFAULT_SUBNET_ID
     kind, template = _types(group)[0], _template(group)
     (created,) = ec2._launch_instances_internal("ami-0123456789abcdef0", kind, subnet, 1)
+    if chosen := FAULTS.instance_ids.get(group["AutoScalingGroupName"]):
+        del ec2._instances[created["InstanceId"]]
+        created["InstanceId"] = chosen.pop(0)
+        ec2._instances[created["InstanceId"]] = created
     zone = ec2._subnets.get(subnet, {}).get("AvailabilityZone", created["Placement"]["AvailabilityZone"])
     created["Placement"]["AvailabilityZone"] = zone
     created["_lifecycle"] = "spot" if _is_spot(group) else ""
