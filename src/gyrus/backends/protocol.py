@@ -142,6 +142,8 @@ class RunningMachine:
     held: tuple[HeldAmount, ...] = ()
     instance_type: str = ""
     """Empty if it is unknown."""
+    group: str = ""
+    """The node group of cluster.yaml. Empty if it is of none."""
     spot: bool = False
     region: str = ""
     """The region of AWS that it is in. Empty if it is none of AWS."""

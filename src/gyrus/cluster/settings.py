@@ -301,6 +301,9 @@ class NodeCache(Model):
     """Bytes that environments may take there. Those that no replica uses are removed beyond."""
 
 
+HourlyPrice = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class NodeScaling(Model):
     """The node groups of a cluster on AWS, and the component that adds and removes nodes."""
 
@@ -312,6 +315,10 @@ class NodeScaling(Model):
     """The component that adds and removes nodes."""
     notices: QueueUrl = ""
     """URL of the queue with EC2's notices (default: no warnings of interruptions are received)."""
+    public_addresses: bool = False
+    """Each node has a public IPv4 address, which counts in its price."""
+    shared_costs: dict[str, HourlyPrice] = Field(default_factory=dict[str, HourlyPrice])
+    """The prices of the cluster's parts besides its nodes, such as the control plane: US dollars per hour."""
     groups: Annotated[list[NodeGroup], Field(min_length=1)]
     """The node groups, as in cluster.yaml."""
 

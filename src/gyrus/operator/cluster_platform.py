@@ -13,6 +13,7 @@ from gyrus.aio.ticks import ticks
 from gyrus.backends.kubernetes.backend import KubernetesBackend
 from gyrus.backends.kubernetes.programs import ReplicaPrograms
 from gyrus.backends.kubernetes.settings import KubernetesSettings
+from gyrus.cluster.aws.prices.table import packaged_prices
 from gyrus.contract import cluster
 from gyrus.custom_resource.controller import ObjectController
 from gyrus.custom_resource.objects import ApiObjects
@@ -37,8 +38,8 @@ from gyrus.operator.environment_choice import EnvironmentChoice
 from gyrus.operator.errors import StartError
 from gyrus.operator.file_limit import hold_limits
 from gyrus.operator.gateway_address import GatewayAddress
-from gyrus.operator.machine_prices import CLUSTER_REMEDY
-from gyrus.operator.planned_nodes import node_scaling, node_tasks
+from gyrus.operator.machine_prices import CLUSTER_REMEDY, nothing_attached
+from gyrus.operator.planned_nodes import group_prices, node_scaling, node_tasks
 from gyrus.operator.platform import OperatorSettings, Platform, Tasks
 from gyrus.operator.pod_place import PodPlace
 from gyrus.operator.unrouted import UnroutedReplicas
@@ -81,6 +82,7 @@ def cluster_platform(
     """Build the parts of the operator in this pod. Raises StartError."""
     home, clock = settings.home, SystemClock()
     scaling = node_scaling(place.nodes)
+    prices = group_prices(scaling, clock)
     files = _shared_files(settings, place)
     packages = PackageStore(
         home.packages,
@@ -164,7 +166,7 @@ def cluster_platform(
         )
         return {
             "objects": controller.run,
-            **node_tasks(scaling, client, store, board, clock),
+            **node_tasks(scaling, prices, client, store, board, clock),
             **(cloudwatch.publisher(store) if cloudwatch else {}),
         }
 
@@ -176,6 +178,8 @@ def cluster_platform(
         "gateway pods": partial(_follow_gateways, gateway_pods, gateway),
         **(cloudwatch.tasks(client, place.namespace, place.pod, gateway_pods) if cloudwatch else {}),
     }
+    if prices:
+        tasks["prices"] = prices.run
     if tiers:
         tasks["old logs"] = partial(_move_old_logs, tiers, clock)
     if not place.gateway_url:
@@ -195,6 +199,9 @@ def cluster_platform(
         listen=partial(_listen, settings, place),
         load=partial(_load, packages, environments),
         monitor=monitor,
+        price_table=prices.table if prices else packaged_prices,
+        attached_price=(lambda machine: prices.attached(machine.group)) if prices else nothing_attached,
+        shared_costs=scaling.shared_costs if scaling else {},
         price_remedy=CLUSTER_REMEDY,
         tasks=tasks,
         deciders=deciders,

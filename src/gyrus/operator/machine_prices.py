@@ -14,6 +14,10 @@ LOCAL_REMEDY = "Start the platform with the price of this machine: gyrus down, t
 CLUSTER_REMEDY = f"Set the price of each node: kubectl label node NODE {PRICE_LABEL}=0.10"
 
 
+def nothing_attached(machine: RunningMachine) -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class MachinePrices:
     """Returns the price of a machine."""
@@ -22,12 +26,18 @@ class MachinePrices:
     """The price of every machine, in US dollars per hour. None if each has its own."""
     table_of: Callable[[str], PriceTable] = packaged_prices
     """Returns the prices of a region of AWS, as they are known now."""
+    attached: Callable[[RunningMachine], float] = nothing_attached
+    """Returns the price of what a machine of AWS has besides its instance: US dollars per hour."""
 
     def __call__(self, machine: RunningMachine) -> MachinePrice | None:
         stated = self.fixed if self.fixed is not None else machine.price
         if stated is not None:
             return MachinePrice(usd=stated, on_demand=stated)
-        return price_on_aws(machine, self.table_of(machine.region)) if machine.region else None
+        found = price_on_aws(machine, self.table_of(machine.region)) if machine.region else None
+        if found is None:
+            return None
+        attached = self.attached(machine)
+        return MachinePrice(usd=found.usd + attached, on_demand=found.on_demand + attached)
 
 
 def price_on_aws(machine: RunningMachine, table: PriceTable) -> MachinePrice | None:

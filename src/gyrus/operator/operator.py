@@ -163,8 +163,8 @@ def _wire(
         board,
         clock,
         backend,
-        MachinePrices(settings.price, platform.price_table),
-        settings.shared_costs,
+        MachinePrices(settings.price, platform.price_table, platform.attached_price),
+        {**platform.shared_costs, **settings.shared_costs},
         platform.price_remedy,
     )
     context = ServerContext(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gyrus.backends.protocol import Backend
+from gyrus.backends.protocol import Backend, RunningMachine
 from gyrus.cluster.aws.cloudwatch.target import CloudWatchTarget
 from gyrus.cluster.aws.prices.table import PriceTable, packaged_prices
 from gyrus.contract.home import Home
@@ -14,6 +14,7 @@ from gyrus.contract.operator import LARGEST_PACKAGE
 from gyrus.gate.activator import Activator
 from gyrus.gate.replicas import ProofOf, no_proof
 from gyrus.log_archive.archive import ArchiveLimits
+from gyrus.operator.machine_prices import nothing_attached
 from gyrus.packaging.store import PackageStore
 from gyrus.server.context import ModelResolver
 from gyrus.server.listening import ApiListener
@@ -114,6 +115,10 @@ class Platform:
     """Further parts to run until the operator ends, by name."""
     price_table: Callable[[str], PriceTable] = packaged_prices
     """Returns the prices of a region of AWS, as they are known now."""
+    attached_price: Callable[[RunningMachine], float] = nothing_attached
+    """Returns the price of what a machine has besides its instance, such as its volume."""
+    shared_costs: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Prices of parts besides machines, beside those of the settings: US dollars per hour."""
     price_remedy: str = ""
     """The way to set the prices of machines, for users."""
     deciders: Callable[[Store, EventRecorder], Tasks] = no_deciders

@@ -11,7 +11,7 @@ from gyrus.aio.clock import SystemClock
 from gyrus.cluster.settings import ClusterSettings
 from gyrus.contract.nodes import NodesView
 from gyrus.operator.errors import StartError
-from gyrus.operator.planned_nodes import node_scaling, node_tasks
+from gyrus.operator.planned_nodes import group_prices, node_scaling, node_tasks
 from gyrus.state.board import Board
 from gyrus.state.memory import MemoryStore
 from support.api_server import ApiServer
@@ -31,7 +31,9 @@ def document(**changes: object) -> str:
 
 def tasks(text: str) -> tuple[list[str], Board]:
     board = Board()
-    found = node_tasks(node_scaling(text), ApiServer().client(), MemoryStore(), board, SystemClock())
+    settings, clock = node_scaling(text), SystemClock()
+    prices = group_prices(settings, clock)
+    found = node_tasks(settings, prices, ApiServer().client(), MemoryStore(), board, clock)
     return list(found), board
 
 
@@ -53,9 +55,9 @@ def test_another_scaler_is_shown_and_nothing_is_planned() -> None:
         assert (names, board.nodes) == ([], NodesView(scaler=scaler))
 
 
-def test_the_driver_and_the_prices_run_with_groups() -> None:
+def test_the_driver_runs_with_groups() -> None:
     names, board = tasks(document(notices="https://sqs.eu-west-1.amazonaws.com/123456789012/gyrus-vision"))
-    assert (names, board.nodes) == (["nodes", "spot prices"], NodesView(scaler="gyrus"))
+    assert (names, board.nodes) == (["nodes"], NodesView(scaler="gyrus"))
 
 
 def test_damaged_settings_are_refused_with_the_place() -> None:

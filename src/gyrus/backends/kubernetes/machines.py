@@ -16,7 +16,7 @@ from gyrus.backends.kubernetes.capacity import (
     labels_of,
 )
 from gyrus.backends.protocol import HeldAmount, RunningMachine
-from gyrus.contract.cluster import PRICE_LABEL
+from gyrus.contract.cluster import NODE_GROUP_LABELS, PRICE_LABEL
 from gyrus.kubernetes.amounts import allocatable
 from gyrus.kubernetes.resources import Manifest
 
@@ -57,6 +57,7 @@ def _machine(name: str, node: Manifest, held: tuple[HeldAmount, ...]) -> Running
         total=amount_view(allocatable(node)),
         held=held,
         instance_type=instance_type_of(labels),
+        group=labels.get(NODE_GROUP_LABELS[0], ""),
         spot=capacity_type_of(labels) == "spot",
         region=labels.get(REGION, "") if on_aws else "",
         zone=labels.get(ZONE, ""),

@@ -52,10 +52,13 @@ class ClusterAccount:
         """Return the account's number. Raises AwsError."""
         return str((await self.aws.call("sts", "get_caller_identity"))["Account"])
 
-    def installation(self, base: Mapping[str, str] | None = None) -> Installation:
+    def installation(
+        self, base: Mapping[str, str] | None = None, shared_costs: Mapping[str, float] | None = None
+    ) -> Installation:
         """Return the installation of gyrus on the cluster. Raises CommandFailure.
 
-        ``base``: the outputs of the base stack, once it exists.
+        ``base``: the outputs of the base stack, once it exists. ``shared_costs``: the prices of the parts
+        besides nodes.
         """
         from gyrus.cluster.aws.installation import installation_of
         from gyrus.cluster.values import load_values
@@ -63,10 +66,10 @@ class ClusterAccount:
 
         named = self.spec.gyrus.values
         if named is None:
-            return installation_of(self.spec, None, base)
+            return installation_of(self.spec, None, base, shared_costs)
         values = self.file.parent / named
         try:
-            return installation_of(self.spec, load_values(values), base)
+            return installation_of(self.spec, load_values(values), base, shared_costs)
         except SpecError as error:
             raise specification_failure(error, f"The values file {values}") from error
 

@@ -78,7 +78,8 @@ async def _plan(account: ClusterAccount) -> Planned:
     checked = await check(account)
     parts = await cluster_stacks(checked)
     earlier = await recorded(account.aws, checked.bucket)
-    before = hourly_prices(earlier, parts.facts.zones, today=datetime.now(UTC).date()) if earlier else None
+    today = datetime.now(UTC).date()
+    before = hourly_prices(earlier, parts.facts.zones, checked.table, today=today) if earlier else None
     return Planned(checked, parts, await prepare_change(parts), before)
 
 
@@ -100,7 +101,7 @@ async def _apply(planned: Planned) -> None:
     cluster = await Creation(account.aws, parts, print_note).cluster()
     async with connected(remember_cluster(cluster)) as client:
         # The operator learns of new groups before they need nodes, and of removed ones before they end.
-        await install(client, account, await parts.outputs())
+        await install(client, planned.checked, await parts.outputs())
         rollout = NodeRollout(account.aws, client, account.spec, SystemClock(), print_note)
         await ChangeExecution(account.aws, parts, rollout.renew, rollout.empty).run(planned.change)
     await record(account.aws, planned.checked.bucket, account.file.read_text("utf-8"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gyrus.cli.aws.account import ClusterAccount, carried_out, cluster_account, connected, remember_cluster
+from gyrus.cli.aws.price_table import price_table
 from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.cli.output import bold, counted, print_json, print_note, print_result, table, warning
 from gyrus.cli.overview import overview_data
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gyrus.cluster.aws.inspection.facts import ClusterFacts, KubernetesFacts
     from gyrus.cluster.aws.inspection.node_status import NodeStatus
     from gyrus.cluster.aws.inspection.view import ClusterReport
+    from gyrus.cluster.aws.prices.table import PriceTable
 
 NODE_HEADERS = ("NODE", "GROUP", "TYPE", "CAPACITY", "ZONE", "STATE", "REPLICAS", "CPU", "MEM", "GPU")
 GROUP_HEADERS = ("NODE GROUP", "CAPACITY", "READY", "DESIRED", "MAXIMUM", "OUTDATED", "LAST FAILURE")
@@ -40,7 +42,8 @@ def show_cluster(session: CliSession, file: Path, context: str | None) -> None:
 
     account = _account(file, context)
     now = datetime.now(UTC)
-    report = cluster_report(account.spec, carried_out(_observed(account, now)), now)
+    facts, prices = carried_out(_with_prices(account, now))
+    report = cluster_report(account.spec, facts, now, prices)
     if session.json:
         installed = overview_data(report.installation) if report.installation else None
         print_json(report_data(report) | {"installation": installed})
@@ -85,6 +88,10 @@ def _account(file: Path, context: str | None) -> ClusterAccount:
             remedy="Write one of them: -f FILE, or --context NAME",
         )
     return cluster_account(file)
+
+
+async def _with_prices(account: ClusterAccount, now: datetime) -> tuple[ClusterFacts, PriceTable]:
+    return await _observed(account, now), await price_table(account, now)
 
 
 async def _observed(account: ClusterAccount, now: datetime) -> ClusterFacts:

@@ -19,6 +19,7 @@ from gyrus.cli.aws.account import (
     file_option,
     remember_cluster,
 )
+from gyrus.cli.aws.price_table import price_table
 from gyrus.cli.cluster import remember_operator
 from gyrus.cli.failures import CommandFailure
 from gyrus.cli.output import bold, print_json, print_note, print_result, warning
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gyrus.cluster.aws.cluster_stacks import ClusterStacks
     from gyrus.cluster.aws.preflight.facts import ObservedAccount
     from gyrus.cluster.aws.prices.price_list import PriceList
+    from gyrus.cluster.aws.prices.table import PriceTable
     from gyrus.cluster.changes import ObjectChange
     from gyrus.cluster.health import PartHealth
     from gyrus.cluster.overview import Overview
@@ -48,6 +50,8 @@ class Checked:
     account: ClusterAccount
     observed: ObservedAccount
     prices: PriceList
+    table: PriceTable
+    """The unit prices."""
 
     @property
     def bucket(self) -> str:
@@ -110,8 +114,9 @@ async def check(account: ClusterAccount) -> Checked:
             details="\n".join(errors),
             remedy="Nothing was created. Remove the causes, and run gyrus cluster up again.",
         )
-    prices = hourly_prices(spec, chosen_zones(spec, observed), today=now.date())
-    return Checked(account, observed, prices)
+    table = await price_table(account, now)
+    prices = hourly_prices(spec, chosen_zones(spec, observed), table, today=now.date())
+    return Checked(account, observed, prices, table)
 
 
 def show_prices(checked: Checked) -> None:
@@ -139,7 +144,7 @@ async def create(session: CliSession, checked: Checked) -> tuple[Overview, str, 
         await _nodes(client)
         await creation.finish_stacks()
         await _store(client, account)
-        found = await install(client, account, base.outputs)
+        found = await install(client, checked, base.outputs)
     await record(account.aws, checked.bucket, account.file.read_text("utf-8"))
     return found, *_remember(session, context, found)
 
@@ -180,7 +185,7 @@ async def _store(client: ClusterClient, account: ClusterAccount) -> None:
         await create_store_secret(client, account.spec, os.environ.get(PASSWORD_VARIABLE))
 
 
-async def install(client: ClusterClient, account: ClusterAccount, base: Mapping[str, str]) -> Overview:
+async def install(client: ClusterClient, checked: Checked, base: Mapping[str, str]) -> Overview:
     """Install gyrus, and wait until it is healthy. ``base``: the outputs of the base stack.
 
     Raises ClusterError and KubernetesError.
@@ -188,10 +193,13 @@ async def install(client: ClusterClient, account: ClusterAccount, base: Mapping[
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.aws.device_plugins import device_plugins
     from gyrus.cluster.aws.installed import until_reachable
+    from gyrus.cluster.aws.prices.price_list import shared_costs
     from gyrus.cluster.install import Installer
     from gyrus.cluster.waiting import until_healthy
 
-    wanted, clock = account.installation(base), SystemClock()
+    account, clock, now = checked.account, SystemClock(), datetime.now(UTC)
+    costs = shared_costs(account.spec, base["Zones"].split(","), checked.table, today=now.date())
+    wanted = account.installation(base, costs)
     installer = Installer(client, _report_change)
     for plugin in device_plugins(account.spec):
         await client.apply(plugin)

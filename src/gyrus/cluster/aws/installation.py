@@ -27,12 +27,16 @@ RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
 def installation_of(
-    spec: ClusterSpec, own: ClusterSettings | None = None, base: Mapping[str, str] | None = None
+    spec: ClusterSpec,
+    own: ClusterSettings | None = None,
+    base: Mapping[str, str] | None = None,
+    shared_costs: Mapping[str, float] | None = None,
 ) -> Installation:
     """Return the installation that a cluster.yaml describes.
 
     ``own``: the settings of its values file. They win over what follows from cluster.yaml, field by field.
-    ``base``: the outputs of the base stack, once it exists.
+    ``base``: the outputs of the base stack, once it exists. ``shared_costs``: the prices of the parts besides
+    nodes, as far as they are known.
     """
     own = own or ClusterSettings()
     operator, gateway = own.operator, own.gateway
@@ -46,7 +50,7 @@ def installation_of(
                 }
             ),
             "gateway": _chosen(gateway, gateway_service(spec)),
-            "nodes": own.nodes or node_scaling(spec, base or {}),
+            "nodes": own.nodes or node_scaling(spec, base or {}, shared_costs or {}),
             "cloudwatch": own.cloudwatch or cloudwatch(spec),
             "objects": own.objects or objects(base or {}),
         }
@@ -92,13 +96,17 @@ def api_service(spec: ClusterSpec) -> ExternalApi:
     return ExternalApi(service="LoadBalancer", annotations=annotations)
 
 
-def node_scaling(spec: ClusterSpec, base: Mapping[str, str]) -> NodeScaling:
+def node_scaling(
+    spec: ClusterSpec, base: Mapping[str, str], shared_costs: Mapping[str, float]
+) -> NodeScaling:
     """Return the settings of the nodes. ``base``: the outputs of the base stack."""
     return NodeScaling(
         region=spec.region,
         cluster=spec.cluster_name,
         scaler=spec.scaler,
         notices=base.get("NoticeQueue", ""),
+        public_addresses=spec.subnet_visibility == "public",
+        shared_costs=dict(shared_costs),
         groups=list(spec.node_groups),
     )
 

@@ -13,8 +13,8 @@ from gyrus.cluster.aws.prices.price_list import (
     PriceLine,
     PriceList,
     hourly_prices,
+    node_volume_price,
     priced_line,
-    volume_price,
 )
 from gyrus.cluster.aws.prices.table import PUBLIC_ADDRESS, PriceTable, instance, packaged_prices
 from gyrus.nodes.state import CapacityType
@@ -66,7 +66,7 @@ def _volumes(spec: ClusterSpec, nodes: Sequence[NodeStatus], table: PriceTable) 
     numbers = Counter(node.group for node in nodes)
     for group in spec.node_groups:
         kind, size = group.instance_volume_type, group.instance_volume_size
-        price = volume_price(table, kind, size, group.iops, group.throughput)
+        price = node_volume_price(table, group)
         part = f"volumes of {group.name}: {size} GiB {kind}"
         yield priced_line(part, numbers[group.name], numbers[group.name], price)
 

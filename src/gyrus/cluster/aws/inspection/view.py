@@ -14,6 +14,7 @@ from gyrus.cluster.aws.inspection.facts import ClusterFacts, KubernetesFacts, Sc
 from gyrus.cluster.aws.inspection.node_status import NodeStatus, node_statuses
 from gyrus.cluster.aws.inspection.present_prices import present_prices
 from gyrus.cluster.aws.prices.price_list import STANDARD_SUPPORT_ENDS, PriceLine, PriceList, hourly_prices
+from gyrus.cluster.aws.prices.table import PriceTable
 from gyrus.cluster.aws.resource_names import bucket_name, log_group
 from gyrus.cluster.overview import Overview
 from gyrus.nodes.resources import NodeResources
@@ -60,8 +61,10 @@ class ClusterReport:
         return {name: found for name, found in parts.items() if isinstance(found, UnreadPart)}
 
 
-def cluster_report(spec: ClusterSpec, facts: ClusterFacts, now: datetime) -> ClusterReport:
-    """Return the report on a cluster."""
+def cluster_report(
+    spec: ClusterSpec, facts: ClusterFacts, now: datetime, table: PriceTable | None = None
+) -> ClusterReport:
+    """Return the report on a cluster. ``table``: the unit prices, by default those of the package."""
     kubernetes = facts.kubernetes if isinstance(facts.kubernetes, KubernetesFacts) else None
     nodes = node_statuses(facts.scaling, kubernetes) if isinstance(facts.scaling, ScalingFacts) else ()
     zones, today = _zones(spec, facts), now.date()
@@ -70,8 +73,8 @@ def cluster_report(spec: ClusterSpec, facts: ClusterFacts, now: datetime) -> Clu
         spec=spec,
         facts=facts,
         nodes=nodes,
-        prices=hourly_prices(spec, zones, today=today),
-        now_prices=present_prices(spec, zones, nodes, today=today) if exists else None,
+        prices=hourly_prices(spec, zones, table, today=today),
+        now_prices=present_prices(spec, zones, nodes, table, today=today) if exists else None,
     )
 
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
 
 from gyrus.aio.clock import Clock
-from gyrus.cluster.aws.calls import AwsCaller
-from gyrus.cluster.aws.errors import AwsError
 from gyrus.cluster.aws.instance_types import known_types
 from gyrus.cluster.aws.node_group import NodeGroup
 from gyrus.cluster.aws.nodes.observation import GroupRules
 from gyrus.cluster.aws.planned_groups import UnknownInstanceType, planned_group
-from gyrus.cluster.aws.prices.table import PriceSource, PriceTable, UnitPrice, packaged_prices, spot
+from gyrus.cluster.aws.prices.price_list import node_volume_price
+from gyrus.cluster.aws.prices.refresh import PriceRefresh
+from gyrus.cluster.aws.prices.table import PUBLIC_ADDRESS, PriceTable, packaged_prices
 from gyrus.cluster.aws.templates.node_boot import TAINTS, image_variant
 from gyrus.nodes.state import PlannedGroup
 
 log = logging.getLogger(__name__)
 
 EVERY = 300.0
-"""Seconds between two looks at the spot prices, which change a few times a day."""
-SYSTEM = "Linux/UNIX"
+"""Seconds between two looks at the prices. The refresh decides which of them are old."""
 ASSUMED_SHARE = 0.4
 """Share of the on-demand price that a spot instance is assumed to cost before its price is known. Without an
 assumption, groups with spot instances would begin on demand."""
@@ -34,60 +31,52 @@ assumption, groups with spot instances would begin on demand."""
 class GroupPrices:
     """The groups of one cluster, with prices that it keeps up to date."""
 
-    aws: AwsCaller
-    region: str
+    refreshed: PriceRefresh
     groups: Sequence[NodeGroup]
     clock: Clock
-    _table: PriceTable = field(init=False)
+    public_addresses: bool = False
+    """True if each node has a public address, which is billed."""
     _rules: GroupRules = field(init=False)
+    _logged: str = ""
 
     def __post_init__(self) -> None:
-        self._table = packaged_prices(self.region)
-        self._rules = group_rules(self.groups, self._table)
-        for group in self.groups:
-            if group.name not in {one.name for one in self._rules.groups}:
-                log.error("No nodes are planned for the group %s: its instance types are unknown", group.name)
+        self._rules = group_rules(self.groups, self.refreshed.table)
 
     def rules(self) -> GroupRules:
         """Return the groups with the present prices."""
         return self._rules
 
+    def unpriced(self) -> tuple[str, ...]:
+        """Return the groups whose instance types are unknown: no nodes can be planned for them."""
+        known = {one.name for one in self._rules.groups}
+        return tuple(group.name for group in self.groups if group.name not in known)
+
+    def table(self, region: str) -> PriceTable:
+        """Return the prices of a region: of the cluster's own the present ones, else the package's."""
+        return self.refreshed.table if region == self.refreshed.region else packaged_prices(region)
+
+    def attached(self, group: str) -> float:
+        """Return the price of what a node of a group has besides its instance: US dollars per hour."""
+        table = self.refreshed.table
+        found = [node_volume_price(table, each) for each in self.groups if each.name == group]
+        address = table.get(PUBLIC_ADDRESS) if found and self.public_addresses else None
+        return sum(price.usd for price in (*found, address) if price)
+
     async def run(self) -> None:
-        """Read the spot prices again and again, until cancelled."""
+        """Keep the prices up to date, until cancelled."""
         while True:
-            try:
-                await self.refresh()
-            except AwsError as error:
-                log.warning("Spot prices cannot be read; the last known ones stay: %s", error)
+            await self.refresh()
             await self.clock.sleep(EVERY)
 
     async def refresh(self) -> None:
-        """Read the spot prices. Raises AwsError."""
-        types = sorted({name for group in self.groups if group.spot for name in group.instance_types})
-        if not types:
-            return
-        history = await self.aws.pages(
-            "ec2",
-            "describe_spot_price_history",
-            "SpotPriceHistory",
-            InstanceTypes=types,
-            ProductDescriptions=[SYSTEM],
-            StartTime=self.clock.now(),
-        )
-        self._table = self._table.updated(latest_prices(history))
-        self._rules = group_rules(self.groups, self._table)
-
-
-def latest_prices(history: Iterable[Mapping[str, Any]]) -> dict[str, UnitPrice]:
-    """Return the latest spot price of each instance type and zone. ``history``: of EC2."""
-    latest: dict[str, tuple[datetime, float]] = {}
-    for entry in history:
-        key = spot(entry["InstanceType"], entry["AvailabilityZone"])
-        found = (entry["Timestamp"], float(entry["SpotPrice"]))
-        latest[key] = max(found, latest.get(key, found))
-    return {
-        key: UnitPrice(price, PriceSource.SPOT_HISTORY, time.date()) for key, (time, price) in latest.items()
-    }
+        """Ask for prices that are old. A failure is logged once, and the last known prices stay."""
+        types = {name for group in self.groups for name in group.instance_types}
+        await self.refreshed.refresh(types, self.clock.now())
+        self._rules = group_rules(self.groups, self.refreshed.table)
+        failure = self.refreshed.failure
+        if failure and failure != self._logged:
+            log.warning("The last known prices stay. %s", failure)
+        self._logged = failure
 
 
 def group_rules(groups: Sequence[NodeGroup], table: PriceTable) -> GroupRules:

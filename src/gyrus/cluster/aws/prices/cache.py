@@ -11,7 +11,7 @@ import msgspec
 
 from gyrus.cluster.aws.prices.table import PriceTable, UnitPrice
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,10 @@ class CachedPrices:
     """The contents of a region's file."""
 
     version: int
-    at: float
-    """Seconds since the epoch at which AWS answered."""
+    at: float | None
+    """Seconds since the epoch at which the Pricing API answered. None if it never did."""
+    spot_at: float | None
+    """The same for spot prices."""
     prices: dict[str, UnitPrice]
 
 
@@ -42,10 +44,10 @@ class PriceCache:
             return None
         return cached if cached.version == VERSION else None
 
-    def write(self, table: PriceTable, at: float) -> None:
+    def write(self, table: PriceTable, at: float | None, spot_at: float | None) -> None:
         """Keep a table's prices. Without a place to write, does nothing: they are asked for again."""
         file = self._file(table.region)
-        document = msgspec.json.encode(CachedPrices(VERSION, at, dict(table.prices)))
+        document = msgspec.json.encode(CachedPrices(VERSION, at, spot_at, dict(table.prices)))
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(f".{os.getpid()}")

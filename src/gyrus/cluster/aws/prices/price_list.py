@@ -140,6 +140,21 @@ def volume_price(
     return UnitPrice(monthly / HOURS_A_MONTH, size.source, size.as_of)
 
 
+def node_volume_price(table: PriceTable, group: NodeGroup) -> UnitPrice | None:
+    """Return the price of a node's volume per hour."""
+    kind, size = group.instance_volume_type, group.instance_volume_size
+    return volume_price(table, kind, size, group.iops, group.throughput)
+
+
+def shared_costs(
+    spec: ClusterSpec, zones: Sequence[str], table: PriceTable | None = None, *, today: date
+) -> dict[str, float]:
+    """Return the prices of the parts of a cluster besides its nodes: US dollars per hour, by part."""
+    without_nodes = spec.model_copy(update={"node_groups": ()})
+    lines = hourly_prices(without_nodes, zones, table, today=today).lines
+    return {line.part: round(line.at_minimum, 9) for line in lines if line.lowest is not None}
+
+
 def _usd(table: PriceTable, key: str) -> float:
     price = table.get(key)
     return price.usd if price else 0.0
@@ -163,9 +178,7 @@ def _group(group: NodeGroup, table: PriceTable, zones: tuple[str, ...]) -> Itera
         [table.get(instance(name)) for name in types],
     )
     yield _spot(group, table, zones, (group.min_instances - fewest, group.max_instances - most))
-    price = volume_price(
-        table, group.instance_volume_type, group.instance_volume_size, group.iops, group.throughput
-    )
+    price = node_volume_price(table, group)
     part = f"volumes of {group.name}: {group.instance_volume_size} GiB {group.instance_volume_type}"
     yield priced_line(part, group.min_instances, group.max_instances, price)
 

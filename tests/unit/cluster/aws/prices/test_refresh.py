@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gyrus.cluster.aws.prices.cache import PriceCache
-from gyrus.cluster.aws.prices.refresh import PriceRefresh
+from gyrus.cluster.aws.prices.refresh import PriceRefresh, price_refresh
 from gyrus.cluster.aws.prices.table import PriceSource, instance, packaged_prices, spot
 from gyrus.cluster.errors import ClusterError
 from support.aws.price_list import product
@@ -61,13 +64,15 @@ async def test_prices_of_aws_replace_those_of_the_package() -> None:
     assert refresh.failure == ""
 
 
-async def test_they_are_asked_for_once_a_day() -> None:
+async def test_they_are_asked_for_once_a_day_and_those_of_spot_every_five_minutes() -> None:
     aws = ScriptedAws()
     refresh = PriceRefresh("eu-west-1", aws, aws)
     await refresh.refresh(TYPES, NOW)
     number = len(aws.calls)
-    await refresh.refresh(TYPES, NOW + timedelta(hours=23))
+    await refresh.refresh(TYPES, NOW + timedelta(minutes=4))
     assert len(aws.calls) == number
+    await refresh.refresh(TYPES, NOW + timedelta(hours=23))
+    assert aws.calls[number:] == ["describe_spot_price_history"]
     aws.price = "0.2"
     await refresh.refresh(TYPES, NOW + timedelta(hours=25))
     assert usd(refresh, instance("m5.large")) == 0.2
@@ -106,7 +111,7 @@ async def test_the_next_process_finds_them_in_the_cache(tmp_path: Path) -> None:
     await PriceRefresh("eu-west-1", aws, aws, cache).refresh(TYPES, NOW)
     number = len(aws.calls)
     again = PriceRefresh("eu-west-1", aws, aws, cache)
-    await again.refresh(TYPES, NOW + timedelta(hours=1))
+    await again.refresh(TYPES, NOW + timedelta(minutes=1))
     assert usd(again, instance("m5.large")) == 0.107
     assert len(aws.calls) == number
 
@@ -116,10 +121,36 @@ def test_a_damaged_cache_counts_as_none(tmp_path: Path) -> None:
     assert cache.read("eu-west-1") is None
     (tmp_path / "eu-west-1.json").write_text("{")
     assert cache.read("eu-west-1") is None
-    (tmp_path / "eu-west-1.json").write_text('{"version": 99, "at": 0, "prices": {}}')
+    (tmp_path / "eu-west-1.json").write_text('{"version": 99, "at": 0, "spot_at": 0, "prices": {}}')
     assert cache.read("eu-west-1") is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    PriceCache(tmp_path / "file" / "prices").write(packaged_prices("eu-west-1"), 0)
+    PriceCache(tmp_path / "file" / "prices").write(packaged_prices("eu-west-1"), 0, 0)
+
+
+async def test_an_answer_counts_although_the_other_one_does_not_come() -> None:
+    class Silent(ScriptedAws):
+        async def pages(self, service: str, operation: str, key: str, /, **arguments: Any) -> list[Any]:
+            await asyncio.Event().wait()
+            return []
+
+    refresh = PriceRefresh("eu-west-1", ScriptedAws(), Silent())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await refresh.refresh(TYPES, NOW)
+    assert usd(refresh, spot("m5.large", "eu-west-1a")) == 0.04
+
+
+def test_a_partition_is_asked_for_the_prices_that_it_has() -> None:
+    asked = {
+        region: (refresh.ec2 is not None, refresh.pricing is not None)
+        for region in ("eu-west-1", "us-gov-west-1", "cn-north-1")
+        for refresh in [price_refresh(ScriptedAws(), region)]
+    }
+    assert asked == {
+        "eu-west-1": (True, True),
+        "us-gov-west-1": (True, False),
+        "cn-north-1": (False, False),
+    }
