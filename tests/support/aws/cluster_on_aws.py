@@ -54,7 +54,11 @@ class ClusterOnAws:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        own = {"KUBECONFIG": str(self.folder / "kubeconfig"), "GYRUS_HOME": str(self.folder / "home")}
+        own = {
+            "KUBECONFIG": str(self.folder / "kubeconfig"),
+            "GYRUS_HOME": str(self.folder / "home"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
         return os.environ | self.account.environment | own
 
     def write(

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.aws.emulator import actions, service_quotas
+from support.aws.emulator import actions, pricing, service_quotas
 
 PATH = "/_test"
 
@@ -54,6 +54,8 @@ class Faults:
     """Auto Scaling groups that allow no other size."""
     spot_prices: dict[str, float] = field(default_factory=dict[str, float])
     """Spot prices, by ``TYPE:ZONE``."""
+    products: list[str] = field(default_factory=list[str])
+    """The products of the Pricing API, each as a JSON text."""
     calls: list[str] = field(default_factory=list[str])
     """The actions that were called, by service."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,6 +98,9 @@ def wrapped(app: Asgi) -> Asgi:
             return
         if called.startswith("servicequotas:"):
             await _answer(send, 200, service_quotas.answer(body, FAULTS.quotas), b"application/json")
+            return
+        if called == "pricing:GetProducts":
+            await _answer(send, 200, pricing.answer(body, FAULTS.products), b"application/x-amz-json-1.1")
             return
         receive = _replayed(body, receive)
         if random.random() < FAULTS.failed:

@@ -1,0 +1,82 @@
+"""Prices of an emulated AWS, through gyrus's own calls: pages, refusals, and the cost of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from gyrus.backends.protocol import RunningMachine
+from gyrus.cluster.aws.prices.refresh import PriceRefresh
+from gyrus.cluster.aws.prices.table import NAT_GATEWAY, PriceSource, instance, packaged_prices
+from gyrus.contract.operator import AmountView
+from gyrus.cost.observation import MachinePrice
+from gyrus.operator.machine_prices import MachinePrices
+from support.aws.account import REGION, AwsAccount, aws_account
+from support.aws.price_list import product
+
+pytestmark = [pytest.mark.processes]
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+LINUX = {
+    "operatingSystem": "Linux",
+    "tenancy": "Shared",
+    "preInstalledSw": "NA",
+    "capacitystatus": "Used",
+}
+TYPES = ("m5.large",)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[AwsAccount]:
+    with aws_account() as account:
+        yield account
+
+
+@pytest.fixture
+def account(running: AwsAccount) -> Iterator[AwsAccount]:
+    m5 = product("Compute Instance", "0.111", instanceType="m5.large", **LINUX)
+    windows = product(
+        "Compute Instance", "0.9", instanceType="m5.large", **LINUX | {"operatingSystem": "Windows"}
+    )
+    gateways = [
+        product("NAT Gateway", str(0.01 + number / 100), usagetype=f"EU-{number}-NatGateway-Bytes")
+        for number in range(25)
+    ]
+    hours = product("NAT Gateway", "0.051", usagetype="EU-NatGateway-Hours")
+    running.set(products=[m5, windows, *gateways, hours], spot_prices={f"m5.large:{REGION}a": 0.04})
+    yield running
+    running.set(products=[], spot_prices={}, refusals={})
+
+
+async def test_prices_of_the_services_replace_those_of_the_package(account: AwsAccount):
+    calls = account.calls()
+    refresh = PriceRefresh(REGION, ec2=calls, pricing=calls)
+    table = await refresh.refresh(TYPES, NOW)
+    assert refresh.failure == ""
+    found = table.get(instance("m5.large"))
+    assert found is not None
+    assert (found.usd, found.source) == (0.111, PriceSource.PRICING_API)
+    gateway = table.get(NAT_GATEWAY)
+    assert gateway is not None
+    assert gateway.usd == 0.051  # on the second page
+    machine = RunningMachine(
+        name="n",
+        total=AmountView(cpu=2, mem=2**33, gpu=0),
+        instance_type="m5.large",
+        spot=True,
+        region=REGION,
+        zone=f"{REGION}a",
+    )
+    assert MachinePrices(table_of=lambda _: table)(machine) == MachinePrice(usd=0.04, on_demand=0.111)
+
+
+async def test_a_refused_price_list_leaves_the_spot_prices(account: AwsAccount):
+    account.set(refusals={"pricing:GetProducts": ["AccessDeniedException", "not authorized"]})
+    calls = account.calls()
+    refresh = PriceRefresh(REGION, ec2=calls, pricing=calls)
+    table = await refresh.refresh(TYPES, NOW)
+    assert refresh.failure.startswith("The Pricing API did not answer: ")
+    assert "pricing" in refresh.failure
+    assert table.get(instance("m5.large")) == packaged_prices(REGION).get(instance("m5.large"))
+    assert [one.usd for one in table.spot_prices("m5.large", ())] == [0.04]
