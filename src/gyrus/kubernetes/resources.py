@@ -81,6 +81,10 @@ DEFINITIONS = ResourceKind(
 )
 POD_MONITORS = ResourceKind("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
 """Objects of the Prometheus Operator, which not every cluster has."""
+NODE_POOLS = ResourceKind("karpenter.sh", "v1", "nodepools", "NodePool", namespaced=False)
+NODE_CLAIMS = ResourceKind("karpenter.sh", "v1", "nodeclaims", "NodeClaim", namespaced=False)
+NODE_CLASSES = ResourceKind("karpenter.k8s.aws", "v1", "ec2nodeclasses", "EC2NodeClass", namespaced=False)
+"""Objects of Karpenter, which not every cluster has."""
 APIS = ResourceKind("gyrus.dev", "v1", "apis", "API")
 
 _KNOWN = {
@@ -91,6 +95,7 @@ _KNOWN = {
         ENDPOINTS, QUOTAS, DEPLOYMENTS, DAEMON_SETS, REPLICA_SETS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES,
         CLUSTER_ROLE_BINDINGS, NETWORK_POLICIES, LEASES, PRIORITY_CLASSES, DISRUPTION_BUDGETS,
         DISRUPTION_BUDGETS_BETA, DEFINITIONS, APIS, POD_MONITORS, JOBS,
+        NODE_POOLS, NODE_CLASSES,
     )
 }  # fmt: skip
 

@@ -193,6 +193,7 @@ async def install(client: ClusterClient, checked: Checked, base: Mapping[str, st
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.aws.device_plugins import device_plugins
     from gyrus.cluster.aws.installed import until_reachable
+    from gyrus.cluster.aws.karpenter_pools import apply_pools
     from gyrus.cluster.aws.prices.price_list import shared_costs
     from gyrus.cluster.install import Installer
     from gyrus.cluster.waiting import until_healthy
@@ -203,6 +204,7 @@ async def install(client: ClusterClient, checked: Checked, base: Mapping[str, st
     installer = Installer(client, _report_change)
     for plugin in device_plugins(account.spec):
         await client.apply(plugin)
+    await apply_pools(client, account.spec, base, lambda line: print_note(warning(line)))
     await installer.install(wanted, datetime.now(UTC))
     await until_healthy(client, wanted.namespace, report=_report_part, timeout=HEALTHY_WITHIN, clock=clock)
     found = await until_reachable(client, wanted.namespace, timeout=HEALTHY_WITHIN, clock=clock)

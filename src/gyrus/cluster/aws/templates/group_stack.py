@@ -128,7 +128,7 @@ def _launch_template(spec: ClusterSpec, group: NodeGroup, capacity: str) -> Stac
         "ImageId": ref(IMAGE),
         "IamInstanceProfile": {"Arn": ref("NodeProfile")},
         "NetworkInterfaces": [interface],
-        "BlockDeviceMappings": list(_volumes(group)),
+        "BlockDeviceMappings": list(node_volumes(group)),
         # One hop: pods do not get the credentials of their node.
         "MetadataOptions": {
             "HttpEndpoint": "enabled",
@@ -149,7 +149,7 @@ def _launch_template(spec: ClusterSpec, group: NodeGroup, capacity: str) -> Stac
     return resource("EC2::LaunchTemplate", properties)
 
 
-def _volumes(group: NodeGroup) -> Iterator[dict[str, Any]]:
+def node_volumes(group: NodeGroup) -> Iterator[dict[str, Any]]:
     """Yield the encrypted volumes of an instance."""
     if group.instance_volume_type in NO_BOOT:
         yield _volume(ROOT_DEVICE, {"VolumeType": "gp3", "VolumeSize": BOOT_SIZE})

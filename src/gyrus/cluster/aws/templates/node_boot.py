@@ -26,7 +26,7 @@ adds the toleration to pods that do (``ExtendedResourceToleration``)."""
 _GPU = re.compile(r"(p|g|gr)\d.*")
 _NEURON = re.compile(r"(inf|trn)\d.*")
 _BOUNDARY = "==gyrus=="
-_DISK = f"""\
+DISK_SCRIPT = f"""\
 #!/bin/bash
 set -euo pipefail
 until [ -b {DATA_DEVICE} ]; do sleep 1; done
@@ -94,7 +94,7 @@ def user_data(spec: ClusterSpec, group: NodeGroup, capacity: str) -> dict[str, A
     }
     parts = [("application/node.eks.aws", json.dumps(config, indent=2))]
     if group.instance_volume_type in NO_BOOT:
-        parts.insert(0, ("text/x-shellscript; charset=us-ascii", _DISK))
+        parts.insert(0, ("text/x-shellscript; charset=us-ascii", DISK_SCRIPT))
     return {"Fn::Base64": {"Fn::Sub": _message(parts)}}
 
 
