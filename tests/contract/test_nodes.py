@@ -85,6 +85,17 @@ async def test_a_pending_pod_gets_a_node_and_an_empty_one_ends(world: NodeWorld)
         assert driver.view.failures == ()
 
 
+async def test_the_next_operator_knows_the_latest_changes(world: NodeWorld):
+    async with following(world.driver(cpu(spot=False))) as driver:
+        world.add_pods(1)
+        await driver.turn()
+        known = driver.view.changes
+    assert [one.message for one in known if "cpu/on-demand: 0 → 1" in one.message]
+    async with following(world.driver(cpu(spot=False))) as driver:
+        await driver.turn()
+        assert driver.view.changes[: len(known)] == known
+
+
 async def test_spot_that_fails_is_replaced_at_once_and_tried_again_later(
     world: NodeWorld, running: AwsAccount
 ):

@@ -20,7 +20,7 @@ from gyrus.cluster.aws.nodes.node_pods import pod_of
 from gyrus.cluster.aws.nodes.nodes_view import changes_of, nodes_view, with_changes
 from gyrus.cluster.aws.nodes.notice_queue import NoticeQueue
 from gyrus.cluster.aws.nodes.notices import merged
-from gyrus.cluster.aws.nodes.observation import GroupRules, ObservedCluster, nodes_state, observed_record
+from gyrus.cluster.aws.nodes.observation import GroupRules, nodes_state, observed_record
 from gyrus.cluster.aws.nodes.observer import NodeObserver, StaleObjects
 from gyrus.cluster.aws.nodes.record import (
     NodesRecord,
@@ -30,9 +30,7 @@ from gyrus.cluster.aws.nodes.record import (
     encoded,
 )
 from gyrus.contract.nodes import NodesView
-from gyrus.nodes.node_plan import NodePlan
 from gyrus.nodes.planner import plan_nodes
-from gyrus.nodes.state import NodesState
 from gyrus.state.errors import StateError
 
 log = logging.getLogger(__name__)
@@ -136,13 +134,18 @@ class NodeDriver:
         began = perf_counter()
         plan = plan_nodes(state)
         took = perf_counter() - began
-        record = after_plan(record, plan, state)
+        messages = list(changes_of(state, plan, seen))
+        changes = with_changes(record.changes, messages, state.now)
+        record = replace(after_plan(record, plan, state), changes=changes)
         await self.store.save_nodes_record(encoded(record))
         self._record = record
+        for message in messages:
+            log.info("%s", message)
         outcome = await self.changes.carry_out(plan, state, seen)
         if self.queue is not None:
             await self.queue.delete(received)
-        self._report(state, plan, seen, outcome.failures, took)
+        view = replace(nodes_view(state, plan, seen), changes=changes, plan_seconds=took)
+        self._report(view, outcome.failures, is_short=bool(plan.unplaced))
 
     async def _recalled(self) -> NodesRecord:
         document = await self.store.nodes_record()
@@ -152,22 +155,15 @@ class NodeDriver:
             log.warning("The record of nodes cannot be read and begins again: %s", error)
             return NodesRecord()
 
-    def _report(
-        self, state: NodesState, plan: NodePlan, seen: ObservedCluster, failures: list[str], took: float
-    ) -> None:
-        messages = list(changes_of(state, plan, seen))
-        for message in messages:
-            log.info("%s", message)
+    def _report(self, view: NodesView, failures: list[str], *, is_short: bool) -> None:
         for failure in failures:
             if failure not in self.view.failures:
                 log.warning("%s", failure)
         self._publish(
             replace(
-                nodes_view(state, plan, seen),
+                view,
                 failures=tuple(failures),
-                changes=with_changes(self.view.changes, messages, state.now),
-                plan_seconds=took,
-                short_seconds=self.view.short_seconds + self._since_last() * bool(plan.unplaced),
+                short_seconds=self.view.short_seconds + self._since_last() * is_short,
             )
         )
 

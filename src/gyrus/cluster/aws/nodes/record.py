@@ -9,6 +9,7 @@ import msgspec
 
 from gyrus.cluster.aws.nodes.scaling_activities import LaunchFailure
 from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup
+from gyrus.contract.nodes import NodeChangeView
 from gyrus.nodes.node_plan import NodePlan
 from gyrus.nodes.state import LeavingNode, NodeNotice, NodesMemory, NodesState
 
@@ -35,6 +36,8 @@ class NodesRecord:
     """By pool: the last launch that failed."""
     startups: Mapping[str, float] = field(default_factory=dict[str, float])
     """By node group: the seconds that its latest node took from its launch until it was ready."""
+    changes: tuple[NodeChangeView, ...] = ()
+    """The latest changes of nodes, the newest last."""
 
 
 class UnreadableRecord(ValueError):
