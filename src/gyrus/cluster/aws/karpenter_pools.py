@@ -46,7 +46,7 @@ async def remove_pools(client: ClusterWriter, spec: ClusterSpec, clock: Clock, w
         return True
     pools = {name_of(pool) for pool in await _own(client, spec, NODE_POOLS)}
     for name in sorted(pools):
-        await _gone(client, NODE_POOLS, name)
+        await _delete_object(client, NODE_POOLS, name)
     until = clock.monotonic() + within
     while await _has_nodes(client, pools):
         if clock.monotonic() >= until:
@@ -71,7 +71,7 @@ async def _delete(client: ClusterWriter, spec: ClusterSpec, keep: set[str]) -> N
     for kind in (NODE_POOLS, NODE_CLASSES):
         for manifest in await _own(client, spec, kind):
             if name_of(manifest) not in keep:
-                await _gone(client, kind, name_of(manifest))
+                await _delete_object(client, kind, name_of(manifest))
 
 
 async def _own(client: ClusterWriter, spec: ClusterSpec, kind: ResourceKind) -> tuple[dict[str, object], ...]:
@@ -79,7 +79,7 @@ async def _own(client: ClusterWriter, spec: ClusterSpec, kind: ResourceKind) -> 
     return (await client.list(kind, labels=labels)).items
 
 
-async def _gone(client: ClusterWriter, kind: ResourceKind, name: str) -> None:
+async def _delete_object(client: ClusterWriter, kind: ResourceKind, name: str) -> None:
     try:
         await client.delete(kind, name)
     except ObjectNotFound:
