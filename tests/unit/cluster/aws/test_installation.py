@@ -5,7 +5,13 @@ import pytest
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.installation import installation_of, store_url
 from gyrus.cluster.manifests import gateway, operator
-from gyrus.cluster.settings import CloudWatchSettings, ClusterSettings, ExternalApi, GatewayPods
+from gyrus.cluster.settings import (
+    CloudWatchSettings,
+    ClusterSettings,
+    ExternalApi,
+    GatewayPods,
+    NodeScaling,
+)
 
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1a2b3c4d"
 PREFIX = "service.beta.kubernetes.io/"
@@ -125,3 +131,12 @@ def test_log_and_metrics_go_to_cloudwatch_unless_the_file_turns_it_off():
     assert installation_of(spec(cloudwatch=False)).settings.cloudwatch is None
     own = ClusterSettings(cloudwatch=CloudWatchSettings(cluster="other", region="us-east-1"))
     assert installation_of(spec(), own).settings.cloudwatch == own.cloudwatch
+
+
+@pytest.mark.parametrize(("visibility", "public"), [("public", True), ("private", False)])
+def test_the_operator_learns_what_the_parts_besides_nodes_cost(visibility: str, public: bool):
+    found = installation_of(spec(subnet_visibility=visibility), shared_costs={"EKS control plane": 0.1})
+    nodes = found.settings.nodes
+    assert nodes is not None
+    assert (nodes.public_addresses, nodes.shared_costs) == (public, {"EKS control plane": 0.1})
+    assert NodeScaling.model_validate_json(nodes.document) == nodes
