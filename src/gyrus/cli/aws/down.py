@@ -107,6 +107,7 @@ async def _uninstall(account: ClusterAccount) -> None:
     from gyrus.aio.clock import SystemClock
     from gyrus.cluster.aws.eks import find_cluster
     from gyrus.cluster.aws.karpenter_pools import remove_pools
+    from gyrus.cluster.aws.resource_names import CLUSTER_TAG
     from gyrus.cluster.errors import ClusterError, NotInstalled
     from gyrus.cluster.uninstall import Uninstaller
     from gyrus.cluster.waiting import UntilGone
@@ -118,7 +119,13 @@ async def _uninstall(account: ClusterAccount) -> None:
     try:
         async with connected(remember_cluster(cluster)) as client:
             if not await remove_pools(client, account.spec, SystemClock(), GONE_WITHIN):
-                print_note(warning(f"Karpenter has not ended its nodes within {GONE_WITHIN} seconds."))
+                tag = f"{CLUSTER_TAG}={account.spec.cluster_name}"
+                print_note(
+                    warning(
+                        f"Karpenter has not ended its nodes within {GONE_WITHIN} seconds. End the instances "
+                        f"with the tag {tag} in EC2: they cost money, and keep the VPC from being removed."
+                    )
+                )
             until_gone = UntilGone(client, SystemClock(), GONE_WITHIN)
             await Uninstaller(client, _report, until_gone).uninstall(account.installation())
     except NotInstalled:
