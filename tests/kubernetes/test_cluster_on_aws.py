@@ -174,6 +174,7 @@ async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_reques
         cluster.write([WORK])
         up = await asyncio.to_thread(cluster.run, "cluster", "up", "-y")
         assert up.code == 0, up.err
+        await asyncio.to_thread(end_first_nodes, cluster)
         endpoint = await asyncio.to_thread(deploy_on_work, cluster, tmp_path)
         async with Load(endpoint, RATE, body=b'{"number": 21}') as load:
             await asyncio.to_thread(warn, cluster, next(iter(nodes.instances)))
@@ -186,6 +187,17 @@ async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_reques
     finally:
         joining.cancel()
         await nodes.leave()
+
+
+def end_first_nodes(cluster: ClusterOnAws) -> None:
+    """End the instances with which the cluster began: gyrus runs on a node of this cluster that is none."""
+    scaling = cluster.account.client("autoscaling")
+    name = f"gyrus-{cluster.name}--work.on-demand"
+    [group] = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    for one in group["Instances"]:
+        scaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=one["InstanceId"], ShouldDecrementDesiredCapacity=True
+        )
 
 
 def deploy_on_work(cluster: ClusterOnAws, tmp_path: Path) -> str:
