@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gyrus.cli.cluster_yaml import FILE
+from gyrus.cli.aws.account import file_option
 from gyrus.cli.failures import CommandFailure, WrongInput, specification_failure
 from gyrus.cli.output import print_json, print_note, print_result
 from gyrus.cli.session import CliSession, Command, pass_session
@@ -24,7 +24,7 @@ WITH_NODES = "base-with-nodes.json"
 
 
 @click.command("template", cls=Command)
-@click.argument("file", default=FILE, type=click.Path(path_type=Path))
+@file_option
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="Folder for the templates (default: templates)."
 )
@@ -42,9 +42,8 @@ def template(
 ) -> None:
     """Write the CloudFormation templates of a cluster, without AWS.
 
-    FILE is the cluster's file (default: cluster.yaml). The folder gets base.json, group-NAME.json for each
-    node group, and base-with-nodes.json, with which the base stack is updated when nodes run. With -o json,
-    they are printed, and nothing is written.
+    The folder gets base.json, group-NAME.json for each node group, and base-with-nodes.json, with which the
+    base stack is updated when nodes run. With -o json, they are printed, and nothing is written.
     """
     _check_options(folder, group, policies, account)
     spec = _load(file)

@@ -42,7 +42,7 @@ def test_templates_are_written(gyrus: Gyrus, folder: Path) -> None:
     )
     assert sorted(each.name for each in (folder / "templates").iterdir()) == sorted(FILES)
     assert gyrus("cluster", "template", "--folder", "templates").code == 0
-    printed = gyrus("cluster", "template", "cluster.yaml", "-o", "json").json
+    printed = gyrus("cluster", "template", "-f", "cluster.yaml", "-o", "json").json
     assert printed == {name: json.loads((folder / "templates" / name).read_text()) for name in FILES}
 
 

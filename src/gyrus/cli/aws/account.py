@@ -91,7 +91,8 @@ def cluster_account(file: Path) -> ClusterAccount:
     from gyrus.cluster.aws.calls import AwsCalls
     from gyrus.cluster.aws.stacks import Stacks
 
-    aws = AwsCalls(spec.region)
+    with cluster_failures():
+        aws = AwsCalls(spec.region)
     return ClusterAccount(file, spec, aws, Stacks(aws, report=report_event))
 
 

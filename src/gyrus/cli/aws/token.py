@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from gyrus.cli.aws.account import carried_out
+from gyrus.cli.cluster import cluster_failures
 from gyrus.cli.output import print_json
 from gyrus.cli.session import CliSession, Command, pass_session
 
@@ -23,5 +24,7 @@ def token(session: CliSession, cluster: str, region: str) -> None:
     from gyrus.cluster.aws.calls import AwsCalls
     from gyrus.cluster.aws.eks import bearer_token, execution_credential
 
-    found = carried_out(bearer_token(AwsCalls(region), cluster))
+    with cluster_failures():
+        aws = AwsCalls(region)
+    found = carried_out(bearer_token(aws, cluster))
     print_json(execution_credential(found, datetime.now(UTC)))

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol, TypeAlias, cast
 
 from gyrus.aio.backoff import Backoff
@@ -21,6 +22,7 @@ from gyrus.cluster.aws.errors import (
     AwsRejected,
     AwsThrottled,
     AwsUnreachable,
+    NoAwsClient,
     NoAwsCredentials,
     denied_action,
 )
@@ -117,7 +119,12 @@ class AwsCalls:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """``clients`` returns the client of a service; by default boto3's, with the usual configuration."""
+        """``clients`` returns the client of a service; by default boto3's, with the usual configuration.
+
+        Raises NoAwsClient without boto3.
+        """
+        if clients is None and find_spec("boto3") is None:
+            raise NoAwsClient
         self.region = region
         self._rules = rules or CallRules()
         self._new_client = clients or _boto_clients(region, self._rules)

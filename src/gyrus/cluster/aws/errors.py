@@ -2,6 +2,7 @@
 
 ClusterError
 └── AwsError                    a call, or what it found, prevents the operation
+    ├── NoAwsClient             boto3 is not installed
     ├── NoAwsCredentials        no credentials are configured
     ├── AwsCredentialsRefused   the credentials have expired, or AWS does not know them
     ├── AwsUnreachable          no answer: the call may have been carried out
@@ -28,6 +29,11 @@ _DENIED_ACTION = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)"
 
 class AwsError(ClusterError):
     """Base of the errors of AWS."""
+
+
+class NoAwsClient(AwsError):
+    def __init__(self) -> None:
+        super().__init__("boto3, which calls AWS, is not installed.", remedy="Run: pip install 'gyrus[aws]'")
 
 
 class NoAwsCredentials(AwsError):

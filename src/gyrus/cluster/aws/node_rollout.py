@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gyrus.aio.clock import Clock
 from gyrus.cluster.aws.calls import AwsCaller
@@ -12,6 +12,7 @@ from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.creation import ReportLine
 from gyrus.cluster.aws.errors import NodesRemain
 from gyrus.cluster.aws.group_sizes import described_groups
+from gyrus.cluster.aws.nodes.cluster_nodes import kubernetes_nodes
 from gyrus.cluster.aws.nodes.evictions import Evictions
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod, cluster_pods
 from gyrus.cluster.aws.resource_names import GROUP_TAG, group_prefix
@@ -33,18 +34,21 @@ class NodeRollout:
     spec: ClusterSpec
     clock: Clock
     report: ReportLine
+    reported: set[str] = field(default_factory=set[str])
+    """Instances that stay, and that were reported."""
 
     async def renew(self, stack: str) -> None:
         """Wait until the operator has replaced the nodes that an older launch template made.
 
-        Raises AwsError, NodesRemain when the time is up.
+        A node with a pod that must not move stays, such as the one with the operator's volume.
+        Raises AwsError, KubernetesError, and NodesRemain when the time is up.
         """
         group = stack.removeprefix(group_prefix(self.spec.cluster_name))
         if self.spec.scaler != "gyrus":
             self.report(f"{group}: nodes that run keep their settings; new ones have the changed ones")
             return
         until, last = self.clock.monotonic() + WITHIN, -1
-        while outdated := await self._outdated(group):
+        while outdated := await self._replaceable(group):
             if len(outdated) != last:
                 self.report(f"{group}: {len(outdated)} nodes are to be replaced")
                 last = len(outdated)
@@ -69,6 +73,12 @@ class NodeRollout:
                 raise NodesRemain(group, "empty", [pod.name for pod in pods] + failures)
             await self.clock.sleep(POLL)
 
+    async def _replaceable(self, group: str) -> list[str]:
+        if not (outdated := await self._outdated(group)):
+            return []
+        fixed = await self._fixed(group)
+        return [instance for instance in outdated if instance not in fixed]
+
     async def _outdated(self, group: str) -> list[str]:
         return [
             instance.id
@@ -77,6 +87,17 @@ class NodeRollout:
             for instance in found.instances
             if found.is_outdated(instance) and not instance.leaves
         ]
+
+    async def _fixed(self, group: str) -> set[str]:
+        """Return the instances of a group with pods that must not move, and report each once."""
+        nodes = (await self.client.list(NODES, labels=f"{GROUP_TAG}={group}")).items
+        found = {node.name: node.instance for node in kubernetes_nodes(nodes).values()}
+        pods = cluster_pods((await self.client.list(PODS)).items)
+        fixed = {found[pod.node]: pod.name for pod in pods if pod.node in found and not pod.may_move}
+        for instance in fixed.keys() - self.reported:
+            self.report(f"{group}: {instance} keeps its settings: {fixed[instance]} must not move from it")
+        self.reported.update(fixed)
+        return set(fixed)
 
     async def _pods(self, group: str) -> Sequence[ClusterPod]:
         """Cordon the group's nodes, and return the pods on them that do not belong to them."""

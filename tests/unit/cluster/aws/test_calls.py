@@ -17,6 +17,7 @@ from gyrus.cluster.aws.errors import (
     AwsRejected,
     AwsThrottled,
     AwsUnreachable,
+    NoAwsClient,
     NoAwsCredentials,
 )
 
@@ -206,6 +207,17 @@ async def test_each_service_has_its_own_bound_and_one_client():
             group.create_task(aws.call("ec2" if number % 2 else "logs", "describe_things"))
     assert most == {"ec2": 2, "logs": 1}
     assert sorted(created) == ["ec2", "logs"]
+
+
+def test_without_boto_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> None:
+        return None
+
+    monkeypatch.setattr("gyrus.cluster.aws.calls.find_spec", missing)
+    with pytest.raises(NoAwsClient) as caught:
+        AwsCalls("eu-west-1")
+    assert caught.value.message == "boto3, which calls AWS, is not installed."
+    assert caught.value.remedy == "Run: pip install 'gyrus[aws]'"
 
 
 def test_the_calls_use_boto_with_the_region_and_without_its_own_retries(monkeypatch: pytest.MonkeyPatch):
