@@ -19,6 +19,7 @@ import pytest_asyncio
 from gyrus.contract.cluster import API_LABEL, CAPACITY_LABEL, CORDON_ANNOTATION, NODE_GROUP_LABELS
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import NAMESPACES, NODES, PODS, name_of
+from support.aws.account import REGION
 from support.aws.cluster_on_aws import ClusterOnAws, cluster_on_aws
 from support.cluster import eventually, new_volume
 from support.load import Load
@@ -26,12 +27,19 @@ from support.load import Load
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(900)]
 CPU = {"name": "cpu", "instance_type": "m5.large", "spot": True}
 HANDLER = """\
+import json
+
+
 class Handler:
+    def __init__(self, config, models=None):
+        self.factor = json.loads((models / "factor.json").read_text()) if models else 2
+
     def predict(self, payload):
-        print("doubled")
-        return {"twice": 2 * payload["number"]}
+        print("multiplied")
+        return {"twice": self.factor * payload["number"]}
 """
 WORK = {"name": "work", "instance_type": "m5.large", "spot": True, "min_instances": 0, "max_instances": 2}
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 RATE = 20
 """Requests a second."""
 
@@ -47,13 +55,13 @@ async def cluster(tmp_path: Path, client: ClusterClient) -> AsyncIterator[Cluste
             await client.delete(NAMESPACES, made.namespace)
 
 
-def project(folder: Path, more: str = "") -> Path:
+def project(folder: Path, more: str = "", handler: str = "path: handler.py") -> Path:
     folder.mkdir()
     (folder / "handler.py").write_text(HANDLER)
     (folder / "gyrus.yaml").write_text(
         "- name: twice\n"
         "  kind: RealtimeAPI\n"
-        "  handler: {path: handler.py}\n"
+        f"  handler: {{{handler}}}\n"
         f"  compute: {{cpu: 50m, mem: 128Mi}}\n{more}"
     )
     return folder
@@ -130,14 +138,14 @@ class JoiningNodes:
 
     async def _join(self, instance: str) -> None:
         self.joined.add(instance)
-        labels = {NODE_GROUP_LABELS[0]: "work", CAPACITY_LABEL: "spot"}
+        labels = {NODE_GROUP_LABELS[0]: "work", CAPACITY_LABEL: "spot", INSTANCE_TYPE: "m5.large"}
         provider = {"providerID": f"aws:///eu-west-1a/{instance}"}
         change = {"metadata": {"labels": labels}, "spec": {"unschedulable": None, **provider}}
         await self._client.patch(NODES, self.instances[instance], change)
 
     async def leave(self) -> None:
         """Make all nodes as they were, but for their provider IDs."""
-        labels = {NODE_GROUP_LABELS[0]: None, CAPACITY_LABEL: None}
+        labels = {NODE_GROUP_LABELS[0]: None, CAPACITY_LABEL: None, INSTANCE_TYPE: None}
         annotations = {CORDON_ANNOTATION: None}
         for node in self.instances.values():
             change = {
@@ -184,6 +192,7 @@ async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_reques
         changes = await asyncio.to_thread(node_changes, cluster)
         assert any("EC2 interrupts this spot instance" in change for change in changes), changes
         await eventually(lambda: lines_in_cloudwatch(cluster), within=60)
+        await asyncio.to_thread(check_costs_and_logs, cluster)
     finally:
         joining.cancel()
         await nodes.leave()
@@ -201,10 +210,26 @@ def end_first_nodes(cluster: ClusterOnAws) -> None:
 
 
 def deploy_on_work(cluster: ClusterOnAws, tmp_path: Path) -> str:
-    folder = project(tmp_path / "project", "  node_groups: [work]\n")
+    """Deploy an API whose model is in a bucket of the account, and return its endpoint."""
+    bucket = f"models-{cluster.name}"
+    s3 = cluster.account.client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=bucket, Key="twice/factor.json", Body=b"2")
+    handler = f"path: handler.py, models: s3://{bucket}/twice"
+    folder = project(tmp_path / "project", "  node_groups: [work]\n", handler)
     deployed = cluster.run("-e", cluster.environment, "deploy", folder)
     assert deployed.code == 0, deployed.err
     return cluster.run("-e", cluster.environment, "get", "twice", "-o", "json").json["endpoint"]
+
+
+def check_costs_and_logs(cluster: ClusterOnAws) -> None:
+    costs = cluster.run("-e", cluster.environment, "cost", "-o", "json").json
+    assert costs["bill"]["per_hour"] > 0
+    parts = [*(api["cost"] for api in costs["apis"]), costs["idle"], *costs["shared"].values()]
+    assert sum(part["per_hour"] for part in parts) == pytest.approx(costs["bill"]["per_hour"], abs=1e-8)
+    assert "EKS control plane" in costs["shared"]
+    logs = cluster.run("-e", cluster.environment, "logs", "twice", "--since", "1h")
+    assert "multiplied" in logs.out, logs.err
 
 
 async def replica_is_on(client: ClusterClient, namespace: str, node: str) -> bool:
@@ -224,7 +249,7 @@ def node_changes(cluster: ClusterOnAws) -> list[str]:
 
 async def lines_in_cloudwatch(cluster: ClusterOnAws) -> bool:
     """Return True if the lines of the replica are in CloudWatch."""
-    return any("doubled" in line for line in await asyncio.to_thread(node_changes, cluster))
+    return any("multiplied" in line for line in await asyncio.to_thread(node_changes, cluster))
 
 
 def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:
