@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
-from gyrus.kubernetes.client import ClusterClient
-from gyrus.kubernetes.resources import NAMESPACES
-from support.aws.cluster_on_aws import ClusterOnAws, cluster_on_aws
+from support.aws.cluster_on_aws import ClusterOnAws
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 CPU = {"name": "cpu", "instance_type": "m5.large"}
-
-
-@pytest_asyncio.fixture
-async def cluster(tmp_path: Path, client: ClusterClient) -> AsyncIterator[ClusterOnAws]:
-    with cluster_on_aws(tmp_path) as made:
-        await made.give_credentials(client)
-        try:
-            yield made
-        finally:
-            await asyncio.to_thread(made.run, "cluster", "down", "-y", "--force")
-            await client.delete(NAMESPACES, made.namespace)
 
 
 def test_a_cluster_with_gyrus_on_it(cluster: ClusterOnAws) -> None:

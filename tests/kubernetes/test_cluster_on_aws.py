@@ -8,19 +8,18 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from gyrus.contract.cluster import API_LABEL, CAPACITY_LABEL, CORDON_ANNOTATION, NODE_GROUP_LABELS
 from gyrus.kubernetes.client import ClusterClient
-from gyrus.kubernetes.resources import NAMESPACES, NODES, PODS, name_of
+from gyrus.kubernetes.resources import NODES, PODS, name_of
 from support.aws.account import REGION
-from support.aws.cluster_on_aws import ClusterOnAws, cluster_on_aws
+from support.aws.cluster_on_aws import ClusterOnAws
 from support.cluster import eventually, new_volume
 from support.load import Load
 
@@ -42,17 +41,6 @@ WORK = {"name": "work", "instance_type": "m5.large", "spot": True, "min_instance
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 RATE = 20
 """Requests a second."""
-
-
-@pytest_asyncio.fixture
-async def cluster(tmp_path: Path, client: ClusterClient) -> AsyncIterator[ClusterOnAws]:
-    with cluster_on_aws(tmp_path) as made:
-        await made.give_credentials(client)
-        try:
-            yield made
-        finally:
-            await asyncio.to_thread(made.run, "cluster", "down", "-y", "--force")
-            await client.delete(NAMESPACES, made.namespace)
 
 
 def project(folder: Path, more: str = "", handler: str = "path: handler.py") -> Path:
