@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gyrus.aio.backoff import Backoff
-from gyrus.cluster.aws.cluster_change import ClusterChange, discard, prepare_change
+from gyrus.cluster.aws.bucket import bucket_exists
+from gyrus.cluster.aws.cluster_change import ChangeExecution, ClusterChange, discard, prepare_change
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
 from gyrus.cluster.aws.cluster_stacks import ClusterStacks, found_stacks, stack_facts
 from gyrus.cluster.aws.creation import Creation
-from gyrus.cluster.aws.errors import ChangeRefused, NoCluster, StackFailed
+from gyrus.cluster.aws.errors import ChangeRefused, ForeignCluster, NoCluster, StackFailed
 from gyrus.cluster.aws.removal import Removal
 from gyrus.cluster.aws.resource_names import bucket_name, log_group
 from gyrus.cluster.aws.stacks import Stacks
-from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState
+from gyrus.cluster.aws.templates.account_facts import AccountFacts
 from support.aws.account import AwsAccount, aws_account
 
 pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
@@ -44,16 +46,16 @@ def spec(name: str, *groups: dict[str, Any], **fields: Any) -> ClusterSpec:
     )
 
 
-async def parts_of(
-    account: AwsAccount, wanted: ClusterSpec, data: DataState = DataState.OWN
-) -> ClusterStacks:
-    stacks = Stacks(account.calls(), polls=QUICK)
-    facts = await stack_facts(stacks, wanted.cluster_name, AccountFacts(zones=ZONES, data=data))
+async def parts_of(account: AwsAccount, wanted: ClusterSpec) -> ClusterStacks:
+    calls = account.calls()
+    stacks = Stacks(calls, polls=QUICK)
+    has_data = partial(bucket_exists, calls, bucket_name(wanted, NUMBER))
+    facts = await stack_facts(stacks, wanted.cluster_name, AccountFacts(zones=ZONES), has_data)
     return ClusterStacks(wanted, stacks, facts, {"cpu": ["eu-west-1b"]})
 
 
-async def create(account: AwsAccount, wanted: ClusterSpec, data: DataState = DataState.OWN) -> dict[str, str]:
-    creation = Creation(account.calls(), await parts_of(account, wanted, data), _ignore)
+async def create(account: AwsAccount, wanted: ClusterSpec) -> dict[str, str]:
+    creation = Creation(account.calls(), await parts_of(account, wanted), _ignore)
     base = await creation.make_stacks()
     await creation.finish_stacks()
     return dict(base.outputs)
@@ -142,7 +144,7 @@ async def test_data_that_is_kept_is_taken_over_by_the_next_cluster(account: AwsA
     assert not (await found_stacks(Stacks(account.calls()), "epsilon")).any
     assert bucket in buckets(account)
     assert log_group("epsilon") in log_groups(account)
-    outputs = await create(account, wanted, DataState.FOUND)
+    outputs = await create(account, wanted)
     assert outputs["Bucket"] == bucket
     assert account.client("s3").get_object(Bucket=bucket, Key="a/b")["Body"].read() == b"data"
     await remove(account, wanted, keep_data=True)
@@ -191,6 +193,67 @@ async def test_a_change_that_would_replace_the_cluster_is_refused_with_nothing_p
 async def test_a_cluster_that_does_not_exist_cannot_be_changed(account: AwsAccount):
     with pytest.raises(NoCluster, match="There is no EKS cluster theta in eu-west-1"):
         await prepare_change(await parts_of(account, spec("theta")))
+
+
+async def test_a_failed_creation_takes_no_bucket_of_its_own_for_that_of_another(account: AwsAccount):
+    """The bucket of the failed stack is there when the next creation begins, and goes with the stack."""
+    wanted = spec("iota")
+    account.set(
+        failing={"Cluster": "no"}, undeletable={"Vpc": "The vpc has dependencies and cannot be deleted."}
+    )
+    with pytest.raises(StackFailed):
+        await create(account, wanted)
+    account.set(failing={}, undeletable={})
+    outputs = await create(account, wanted)
+    assert outputs["Bucket"] in buckets(account)
+    await remove(account, wanted)
+
+
+async def test_a_group_that_is_removed_ends_with_its_instances(account: AwsAccount):
+    both = ({"name": "cpu", "instance_type": "m5.large"}, {"name": "other", "instance_type": "m5.large"})
+    await create(account, spec("kappa", *both))
+    parts = await parts_of(account, spec("kappa", both[0]))
+    emptied: list[tuple[str, str | None]] = []
+
+    async def empty(group: str, capacity: str | None) -> None:
+        emptied.append((group, capacity))
+
+    async def renew(stack: str) -> None:
+        pass
+
+    await ChangeExecution(account.calls(), parts, renew, empty).run(await prepare_change(parts))
+    assert emptied == [("other", None)]
+    assert sizes(account, "kappa") == {"cpu.on-demand": 1}
+    instances = account.client("ec2").describe_instances(
+        Filters=[{"Name": "tag:gyrus.dev/node-group", "Values": ["other"]}]
+    )
+    states = {one["State"]["Name"] for entry in instances["Reservations"] for one in entry["Instances"]}
+    assert states <= {"terminated"}
+    await remove(account, spec("kappa"))
+
+
+async def test_a_cluster_of_the_same_name_that_gyrus_did_not_make_is_left_alone(account: AwsAccount):
+    eks = account.client("eks")
+    role = account.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    eks.create_cluster(name="lambda", roleArn=role, resourcesVpcConfig={})
+    with pytest.raises(ForeignCluster) as caught:
+        await remove(account, spec("lambda"))
+    assert str(caught.value) == (
+        "The EKS cluster lambda in eu-west-1 was not made by gyrus. Nothing was removed."
+    )
+    eks.delete_cluster(name="lambda")
+
+
+async def test_instances_that_no_group_has_end_with_the_cluster(account: AwsAccount):
+    wanted = spec("nodes")
+    await create(account, wanted)
+    tags = {"ResourceType": "instance", "Tags": [{"Key": "gyrus.dev/cluster", "Value": "nodes"}]}
+    ec2 = account.client("ec2")
+    launched = ec2.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1, TagSpecifications=[tags])
+    instance = launched["Instances"][0]["InstanceId"]
+    await remove(account, wanted)
+    found = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    assert {one["State"]["Name"] for entry in found for one in entry["Instances"]} <= {"terminated"}
 
 
 def test_the_bucket_of_these_tests_is_the_one_of_the_account():

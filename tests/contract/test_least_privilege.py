@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gyrus.aio.backoff import Backoff
+from gyrus.cluster.aws.bucket import bucket_exists
 from gyrus.cluster.aws.calls import AwsCalls
 from gyrus.cluster.aws.cluster_change import ChangeExecution, prepare_change
 from gyrus.cluster.aws.cluster_file import parse_cluster
@@ -102,12 +104,13 @@ async def test_the_administrator_creates_changes_observes_and_removes(account: A
     assert await recorded(aws, bucket) == spec
 
     wanted = cluster(most=4)
-    facts = await stack_facts(stacks_of(aws), "vision", AccountFacts())
+    has_data = partial(bucket_exists, aws, bucket)
+    facts = await stack_facts(stacks_of(aws), "vision", AccountFacts(), has_data)
     changed = ClusterStacks(wanted, stacks_of(aws), facts, {})
     change = await prepare_change(changed)
     assert change.groups
 
-    async def nothing(_: str) -> None:
+    async def nothing(*_: object) -> None:
         pass
 
     await ChangeExecution(aws, changed, nothing, nothing).run(change)

@@ -19,24 +19,35 @@ class DaemonThreads:
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
+        self._most = most
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._slots = asyncio.Semaphore(most)
 
     async def run(self, call: Callable[[], T]) -> T:
         """Return the result of a call, or raise its exception."""
-        await self._slots.acquire()
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # the places of an earlier loop are of no use: it has ended
+            self._loop, self._slots = loop, asyncio.Semaphore(self._most)
+        slots = self._slots
+        await slots.acquire()
         result: asyncio.Future[T] = loop.create_future()
         thread = threading.Thread(
-            target=self._run, args=(call, loop, result), name=f"{self._name} call", daemon=True
+            target=self._run, args=(call, loop, slots, result), name=f"{self._name} call", daemon=True
         )
         try:
             thread.start()
         except BaseException:
-            self._slots.release()
+            slots.release()
             raise
         return await result
 
-    def _run(self, call: Callable[[], T], loop: asyncio.AbstractEventLoop, result: asyncio.Future[T]) -> None:
+    def _run(
+        self,
+        call: Callable[[], T],
+        loop: asyncio.AbstractEventLoop,
+        slots: asyncio.Semaphore,
+        result: asyncio.Future[T],
+    ) -> None:
         value: T | None = None
         failure: BaseException | None = None
         try:
@@ -44,12 +55,18 @@ class DaemonThreads:
         except BaseException as error:  # handed to the caller
             failure = error
         try:
-            loop.call_soon_threadsafe(self._finish, result, value, failure)
+            loop.call_soon_threadsafe(self._finish, slots, result, value, failure)
         except RuntimeError:
             pass  # the loop has ended, and with it the caller
 
-    def _finish(self, result: asyncio.Future[T], value: T | None, failure: BaseException | None) -> None:
-        self._slots.release()
+    def _finish(
+        self,
+        slots: asyncio.Semaphore,
+        result: asyncio.Future[T],
+        value: T | None,
+        failure: BaseException | None,
+    ) -> None:
+        slots.release()
         if result.done():
             return
         if failure is not None:

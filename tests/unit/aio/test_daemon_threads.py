@@ -57,3 +57,14 @@ async def test_a_cancelled_caller_leaves_at_once_and_its_thread_keeps_its_place(
     assert not following.done()
     may_end.set()
     assert await following is True
+
+
+def test_threads_serve_one_loop_after_the_other():
+    threads = DaemonThreads("test", 2)
+
+    async def six() -> list[int]:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(threads.run(lambda: 1)) for _ in range(6)]
+        return [task.result() for task in running]
+
+    assert asyncio.run(six()) == asyncio.run(six()) == [1] * 6

@@ -146,6 +146,18 @@ def forget_cluster(name: str, region: str) -> None:
 
 
 @asynccontextmanager
+async def unwrapped() -> AsyncGenerator[None]:
+    """Raise the first failure of a group of tasks in the place of the group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- of any type
+        raise error from None
+
+
+@asynccontextmanager
 async def connected(context: str) -> AsyncGenerator[ClusterClient]:
     """Connect to the cluster of a context of the kubeconfig. Raises KubernetesError."""
     from gyrus.kubernetes.client import ClusterClient

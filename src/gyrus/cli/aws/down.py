@@ -15,6 +15,7 @@ from gyrus.cli.aws.account import (
     file_option,
     forget_cluster,
     remember_cluster,
+    unwrapped,
 )
 from gyrus.cli.cluster import environment_name, forget_operator
 from gyrus.cli.failures import CommandFailure
@@ -43,6 +44,11 @@ def down(session: CliSession, file: Path, keep_data: bool, force: bool, yes: boo
     account = cluster_account(file)
     spec = account.spec
     number, apis = carried_out(_observed(account))
+    if apis is None and not force:
+        raise CommandFailure(
+            f"The APIs of the cluster {spec.cluster_name} are not known.",
+            remedy="Remove the cause above, or add --force to remove the cluster with them.",
+        )
     if apis and not force:
         raise CommandFailure(
             f"The cluster {spec.cluster_name} has {counted(apis, 'API')}.",
@@ -70,9 +76,11 @@ def _context(account: ClusterAccount) -> str:
     return context_name(account.spec.cluster_name, account.spec.region)
 
 
-async def _observed(account: ClusterAccount) -> tuple[str, int]:
-    """Return the account's number, and the number of APIs. A cluster that is not reached has none."""
+async def _observed(account: ClusterAccount) -> tuple[str, int | None]:
+    """Return the account's number, and the number of APIs. None if it cannot be read. Raises AwsError."""
     from gyrus.cluster.aws.eks import find_cluster
+    from gyrus.cluster.aws.errors import ForeignCluster
+    from gyrus.cluster.aws.resource_names import CLUSTER_TAG
     from gyrus.cluster.errors import NotInstalled
     from gyrus.cluster.uninstall import deployed_apis
     from gyrus.kubernetes.errors import KubernetesError
@@ -81,6 +89,8 @@ async def _observed(account: ClusterAccount) -> tuple[str, int]:
     cluster = await find_cluster(account.aws, account.spec.cluster_name, account.spec.region)
     if cluster is None or not cluster.endpoint:
         return number, 0
+    if cluster.tags.get(CLUSTER_TAG) != account.spec.cluster_name:
+        raise ForeignCluster(account.spec.cluster_name, account.spec.region)
     try:
         async with connected(remember_cluster(cluster)) as client:
             return number, await deployed_apis(client, account.installation())
@@ -88,7 +98,7 @@ async def _observed(account: ClusterAccount) -> tuple[str, int]:
         return number, 0
     except KubernetesError as error:
         print_note(warning(f"Its APIs are not known: {error}"))
-        return number, 0
+        return number, None
 
 
 async def _remove(account: ClusterAccount, number: str, keep_data: bool) -> None:
@@ -114,10 +124,10 @@ async def _uninstall(account: ClusterAccount) -> None:
     from gyrus.kubernetes.errors import KubernetesError
 
     cluster = await find_cluster(account.aws, account.spec.cluster_name, account.spec.region)
-    if cluster is None or cluster.status != "ACTIVE":
+    if cluster is None or cluster.status not in ("ACTIVE", "UPDATING"):
         return
     try:
-        async with connected(remember_cluster(cluster)) as client:
+        async with unwrapped(), connected(remember_cluster(cluster)) as client:
             if not await remove_pools(client, account.spec, SystemClock(), GONE_WITHIN):
                 tag = f"{CLUSTER_TAG}={account.spec.cluster_name}"
                 print_note(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,9 +152,10 @@ async def create(session: CliSession, checked: Checked) -> tuple[Overview, str, 
 
 async def cluster_stacks(checked: Checked) -> ClusterStacks:
     """Return the stacks of a cluster, with what its account decides. Raises AwsError."""
+    from gyrus.cluster.aws.bucket import bucket_exists
     from gyrus.cluster.aws.cluster_stacks import ClusterStacks, stack_facts
     from gyrus.cluster.aws.preflight.zones import chosen_zones, group_zones
-    from gyrus.cluster.aws.templates.account_facts import AccountFacts, DataState
+    from gyrus.cluster.aws.templates.account_facts import AccountFacts
 
     account, observed = checked.account, checked.observed
     spec = account.spec
@@ -161,9 +163,9 @@ async def cluster_stacks(checked: Checked) -> ClusterStacks:
     fresh = AccountFacts(
         zones=() if spec.subnets else chosen_zones(spec, observed),
         vpc_ranges=tuple(one for each in ranges for one in each),
-        data=DataState.FOUND if observed.bucket == "own" else DataState.OWN,
     )
-    facts = await stack_facts(account.stacks, spec.cluster_name, fresh)
+    has_data = partial(bucket_exists, account.aws, checked.bucket)
+    facts = await stack_facts(account.stacks, spec.cluster_name, fresh, has_data)
     return ClusterStacks(spec, account.stacks, facts, group_zones(spec, observed))
 
 

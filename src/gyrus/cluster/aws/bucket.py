@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gyrus.cluster.aws.calls import Answer, AwsCaller
-from gyrus.cluster.aws.errors import AwsNotFound
+from gyrus.cluster.aws.errors import AwsNotFound, BucketNotEmptied
 
 S3 = "s3"
+SHOWN = 10
+"""Objects that an error names."""
 AT_ONCE = 1000
 """Objects that one call can list and delete."""
 
@@ -22,12 +24,29 @@ async def empty_bucket(aws: AwsCaller, bucket: str, report: Callable[[int], None
     total = 0
     try:
         while objects := await _some(aws, bucket):
-            await aws.call(S3, "delete_objects", Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+            answer = await aws.call(
+                S3, "delete_objects", Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+            failed: list[Answer] = answer.get("Errors", [])
+            if failed:
+                lines = [
+                    f"{one.get('Key', '')}: {one.get('Message') or one.get('Code', '')}" for one in failed
+                ]
+                raise BucketNotEmptied(bucket, lines[:SHOWN])
             total += len(objects)
             report(total)
         await _end_uploads(aws, bucket)
     except AwsNotFound:
         pass
+
+
+async def bucket_exists(aws: AwsCaller, bucket: str) -> bool:
+    """Return True if a bucket of the account exists. Raises AwsError."""
+    try:
+        await aws.call(S3, "head_bucket", Bucket=bucket)
+    except AwsNotFound:
+        return False
+    return True
 
 
 async def _some(aws: AwsCaller, bucket: str) -> list[dict[str, str]]:

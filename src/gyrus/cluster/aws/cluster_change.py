@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cluster_stacks import ClusterStacks
 from gyrus.cluster.aws.errors import ChangeRefused, NoCluster
-from gyrus.cluster.aws.group_sizes import suspend_rebalance
-from gyrus.cluster.aws.stack_state import ResourceChange, StackStatus
+from gyrus.cluster.aws.group_sizes import end_groups, suspend_rebalance
+from gyrus.cluster.aws.nodes.scaling_groups import ObservedGroup
+from gyrus.cluster.aws.resource_names import group_prefix
+from gyrus.cluster.aws.stack_state import ResourceChange, StackStatus, StackStep, step_to_have
 from gyrus.cluster.aws.stacks import PreparedChange
+from gyrus.cluster.aws.templates.group_stack import scaling_resource
+from gyrus.nodes.state import CapacityType
 
+SCALING = "AWS::AutoScaling::AutoScalingGroup"
 FIXED: Mapping[str, frozenset[str]] = {
     "AWS::EKS::Cluster": frozenset({"Name", "RoleArn", "KubernetesNetworkConfig", "EncryptionConfig"}),
     "AWS::EC2::VPC": frozenset({"CidrBlock"}),
@@ -62,7 +67,7 @@ def _fate(change: ResourceChange) -> str:
 async def prepare_change(parts: ClusterStacks) -> ClusterChange:
     """Prepare all changes at the same time. Raises AwsError, and ChangeRefused with nothing prepared."""
     found = await parts.found()
-    if found.base is None:
+    if found.base is None or step_to_have(found.base.status) is StackStep.CREATE:
         raise NoCluster(parts.spec.cluster_name, parts.spec.region)
     outputs = found.base.outputs
     async with asyncio.TaskGroup() as tasks:
@@ -99,8 +104,8 @@ class ChangeExecution:
     parts: ClusterStacks
     renew: Callable[[str], Awaitable[None]]
     """Waits until all nodes of a stack's group are as its template describes them."""
-    empty: Callable[[str], Awaitable[None]]
-    """Empties the nodes of a group that is about to be removed."""
+    empty: Callable[[str, str | None], Awaitable[None]]
+    """Empties the nodes of a group, or those of one capacity type, that are about to be removed."""
 
     async def run(self, change: ClusterChange) -> None:
         """Carry out a change, one node group after the other. Raises AwsError."""
@@ -108,6 +113,7 @@ class ChangeExecution:
         if change.base is not None:
             await stacks.execute(change.base)
         for prepared in sorted(change.groups, key=lambda one: not one.creates):
+            await self._end_removed(prepared)
             await stacks.execute(prepared)
             if prepared.creates and self.parts.spec.scaler == "gyrus":
                 await suspend_rebalance(self.aws, self.parts.spec.cluster_name)
@@ -116,7 +122,24 @@ class ChangeExecution:
         for name in change.removed:
             await self._remove(name, found.groups.get(name))
 
+    async def _end_removed(self, prepared: PreparedChange) -> None:
+        """End the instances of a capacity type that a group no longer has, after their pods have moved."""
+        group = prepared.wanted.name.removeprefix(group_prefix(self.parts.spec.cluster_name))
+        removed = {one.resource for one in prepared.changes if one.action == "Remove" and one.type == SCALING}
+        for capacity in CapacityType:
+            if scaling_resource(capacity) in removed:
+                await self._end_nodes(group, capacity)
+
+    async def _end_nodes(self, group: str, capacity: str | None) -> None:
+        """Empty nodes and end them: CloudFormation would wait for ever for protected instances."""
+        await self.empty(group, capacity)
+
+        def is_chosen(found: ObservedGroup) -> bool:
+            return found.group == group and capacity in (None, found.capacity)
+
+        await end_groups(self.aws, self.parts.spec.cluster_name, is_chosen)
+
     async def _remove(self, name: str, stack: StackStatus | None) -> None:
-        await self.empty(name)
+        await self._end_nodes(name, None)
         if stack is not None:
             await self.parts.stacks.delete(stack.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
@@ -86,14 +86,17 @@ class ClusterStacks:
         return replace(self, facts=facts)
 
 
-async def stack_facts(stacks: Stacks, cluster: str, facts: AccountFacts) -> AccountFacts:
+async def stack_facts(
+    stacks: Stacks, cluster: str, facts: AccountFacts, has_data: Callable[[], Awaitable[bool]]
+) -> AccountFacts:
     """Return the facts of a cluster whose base stack may exist: what it has decided stays. Raises AwsError.
 
-    ``facts`` are those for a new base stack. One that is under way is waited for.
+    ``facts`` are those for a new base stack. One that is under way is waited for, and one that failed when it
+    was created is deleted. Only then ``has_data`` shows if an earlier cluster has left data.
     """
     base = await stacks.ready(base_stack(cluster))
     if base is None or step_to_have(base.status) is StackStep.CREATE:
-        return facts
+        return replace(facts, data=DataState.FOUND if await has_data() else DataState.OWN)
     resources = await stacks.resources(base.name)
     zones = tuple(base.outputs["Zones"].split(",")) if "Zones" in base.outputs else facts.zones
     return replace(

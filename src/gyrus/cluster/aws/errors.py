@@ -14,6 +14,9 @@ ClusterError
     ├── StackDeletionFailed     a stack could not be removed
     ├── NoCluster               there is no such EKS cluster
     ├── ChangeRefused           the change would replace the cluster or its data
+    ├── ForeignCluster          an EKS cluster of this name is not gyrus's
+    ├── BucketNotEmptied        S3 did not delete objects
+    ├── GroupsRemain            Auto Scaling groups or instances did not end in time
     └── NodesRemain             nodes were not replaced, or not emptied, in time
 """
 
@@ -162,4 +165,36 @@ class NodesRemain(AwsError):
             f"The nodes of the group {group} are not {what} in time.",
             details=names,
             remedy="See why: gyrus cluster info. Then repeat the command: it continues",
+        )
+
+
+class GroupsRemain(AwsError):
+    """Auto Scaling groups or instances that did not end in time. The details name them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            "Auto Scaling groups or instances of the cluster did not end in time.",
+            details=names,
+            remedy="See their activity in the AWS console, and repeat the command: it continues",
+        )
+
+
+class ForeignCluster(AwsError):
+    """An EKS cluster of the same name that gyrus did not make."""
+
+    def __init__(self, name: str, region: str) -> None:
+        super().__init__(
+            f"The EKS cluster {name} in {region} was not made by gyrus. Nothing was removed.",
+            remedy="Check cluster_name and region in cluster.yaml",
+        )
+
+
+class BucketNotEmptied(AwsError):
+    """Objects that S3 did not delete. The details name them."""
+
+    def __init__(self, bucket: str, objects: Sequence[str]) -> None:
+        super().__init__(
+            f"Objects of the bucket {bucket} were not deleted.",
+            details=objects,
+            remedy="Remove their locks, or keep the bucket with --keep-data, and repeat the command",
         )

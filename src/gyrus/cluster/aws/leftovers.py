@@ -45,7 +45,10 @@ class ClusterRemains:
 
 
 async def leftovers(aws: AwsCaller, cluster: str) -> ClusterRemains:
-    """Return what a cluster's programs have left. Raises AwsError."""
+    """Return what a cluster's programs have left. Raises AwsError.
+
+    The tag of an owner is that of any cluster of this name: ask only about one that gyrus made.
+    """
     own = [{"Name": "tag-key", "Values": [owner_tag(cluster)]}]
     async with asyncio.TaskGroup() as tasks:
         balancers = tasks.create_task(_balancers(aws, cluster), name="find load balancers")

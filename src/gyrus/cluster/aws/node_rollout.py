@@ -15,7 +15,7 @@ from gyrus.cluster.aws.group_sizes import described_groups
 from gyrus.cluster.aws.nodes.cluster_nodes import kubernetes_nodes
 from gyrus.cluster.aws.nodes.evictions import Evictions
 from gyrus.cluster.aws.nodes.node_pods import ClusterPod, cluster_pods
-from gyrus.cluster.aws.resource_names import GROUP_TAG, group_prefix
+from gyrus.cluster.aws.resource_names import CAPACITY_TAG, GROUP_TAG, group_prefix
 from gyrus.kubernetes.client import ClusterClient
 from gyrus.kubernetes.resources import NODES, PODS, name_of
 
@@ -56,14 +56,14 @@ class NodeRollout:
                 raise NodesRemain(group, "replaced", outdated)
             await self.clock.sleep(POLL)
 
-    async def empty(self, group: str) -> None:
-        """Cordon the nodes of a group, and wait until their pods run elsewhere.
+    async def empty(self, group: str, capacity: str | None = None) -> None:
+        """Cordon the nodes of a group, or of one capacity type, and wait until their pods run elsewhere.
 
         Raises AwsError, KubernetesError, and NodesRemain when the time is up.
         """
         evictions = Evictions(self.client)
         until, last = self.clock.monotonic() + WITHIN, -1
-        while pods := await self._pods(group):
+        while pods := await self._pods(group, capacity):
             if len(pods) != last:
                 self.report(f"{group}: {len(pods)} pods are to move")
                 last = len(pods)
@@ -99,12 +99,10 @@ class NodeRollout:
         self.reported.update(fixed)
         return set(fixed)
 
-    async def _pods(self, group: str) -> Sequence[ClusterPod]:
+    async def _pods(self, group: str, capacity: str | None) -> Sequence[ClusterPod]:
         """Cordon the group's nodes, and return the pods on them that do not belong to them."""
-        nodes = {
-            name_of(node): node
-            for node in (await self.client.list(NODES, labels=f"{GROUP_TAG}={group}")).items
-        }
+        labels = f"{GROUP_TAG}={group}" + (f",{CAPACITY_TAG}={capacity}" if capacity else "")
+        nodes = {name_of(node): node for node in (await self.client.list(NODES, labels=labels)).items}
         for name, node in nodes.items():
             if not node.get("spec", {}).get("unschedulable"):
                 await self.client.patch(NODES, name, {"spec": {"unschedulable": True}})

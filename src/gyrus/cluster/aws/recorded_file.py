@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gyrus.cluster.aws.calls import AwsCaller
 from gyrus.cluster.aws.cluster_file import FILE, parse_cluster
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
@@ -21,6 +23,7 @@ async def recorded(aws: AwsCaller, bucket: str) -> ClusterSpec | None:
     """Return the cluster as it was last brought to. None if that is not known. Raises AwsError."""
     try:
         answer = await aws.call("s3", "get_object", Bucket=bucket, Key=KEY)
-        return parse_cluster(answer["Body"].read().decode(), KEY)
-    except (AwsNotFound, SpecError, UnicodeDecodeError):
+        body = await asyncio.to_thread(answer["Body"].read)
+        return parse_cluster(body.decode(), KEY)
+    except (AwsNotFound, SpecError, UnicodeDecodeError, OSError):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,6 +125,7 @@ class Stacks:
 
         One that failed when it was created blocks its name, and is deleted. Raises AwsError.
         """
+        continued = False
         while True:
             status = await self.find(name)
             match step_to_have(status.status if status else None):
@@ -136,9 +138,19 @@ class Stacks:
                 case StackStep.DELETE:
                     await self.delete(name)
                 case StackStep.CONTINUE_ROLLBACK:
+                    assert status is not None
+                    if continued:
+                        raise StackFailed(name, outcome(status), causes(await self._events(name)))
+                    continued = True
                     await self._aws.call(CLOUDFORMATION, "continue_update_rollback", StackName=name)
                 case _:
                     return status
+
+    async def template(self, name: str) -> dict[str, Any]:
+        """Return the template of a stack as it was last applied. Raises AwsError."""
+        answer = await self._aws.call(CLOUDFORMATION, "get_template", StackName=name)
+        body: Any = answer["TemplateBody"]
+        return json.loads(body) if isinstance(body, str) else dict(body)
 
     async def prepare(self, wanted: WantedStack) -> PreparedChange | None:
         """Make the change set of a stack, and wait until it is ready. Returns None if nothing changes.
@@ -167,7 +179,7 @@ class Stacks:
                 "execute_change_set",
                 StackName=name,  # by which IAM limits the right
                 ChangeSetName=prepared.change_set_id,
-                ClientRequestToken=prepared.wanted.change_set,
+                ClientRequestToken=_token(prepared.change_set_id),
             )
         except AwsRejected as error:
             # A lost answer: the first try has begun it.
@@ -232,7 +244,7 @@ class Stacks:
                 StackName=wanted.name,
                 ChangeSetName=wanted.change_set,
                 ChangeSetType=kind,
-                ClientToken=wanted.change_set,
+                ClientToken=str(uuid.uuid4()),
                 TemplateBody=wanted.body,
                 Parameters=[
                     {"ParameterKey": name, "ParameterValue": value}
@@ -323,6 +335,11 @@ class Stacks:
         except (AwsNotFound, AwsRejected):
             return []
         return [_event(entry) for entry in reversed(entries)]
+
+
+def _token(change_set_id: str) -> str:
+    """Return the token of the execution of one change set: each has an ID of its own."""
+    return hashlib.sha256(change_set_id.encode()).hexdigest()[:32]
 
 
 def _status(entry: Answer) -> StackStatus:

@@ -232,10 +232,11 @@ def _leftovers(scope: PolicyScope) -> Iterator[PolicyStatement]:
     )
     yield PolicyStatement(
         name="DeleteVolumes",
-        actions=("ec2:DeleteVolume",),
-        resources=(scope.arn("ec2", "volume/*"),),
+        actions=("ec2:DeleteVolume", "ec2:TerminateInstances"),
+        resources=(scope.arn("ec2", "volume/*"), scope.arn("ec2", "instance/*")),
         conditions={"StringEquals": {f"aws:ResourceTag/{aws_names.CLUSTER_TAG}": scope.cluster}},
-        reason="`down` deletes the volumes of this cluster that Kubernetes has left, by their tag.",
+        reason="`down` deletes the volumes of this cluster that Kubernetes has left, and ends instances that "
+        "no Auto Scaling group has, such as Karpenter's, by their tag.",
     )
 
 

@@ -59,7 +59,7 @@ def render_group(spec: ClusterSpec, group: NodeGroup) -> StackTemplate:
     resources: dict[str, StackResource] = {}
     for capacity in capacities(group):
         resources[_launch_name(capacity)] = _launch_template(spec, group, capacity)
-        resources[_scaling_name(capacity)] = _scaling_group(spec, group, capacity)
+        resources[scaling_resource(capacity)] = _scaling_group(spec, group, capacity)
     return template(
         f"gyrus cluster {spec.cluster_name}, node group {group.name}",
         Parameters={
@@ -71,7 +71,8 @@ def render_group(spec: ClusterSpec, group: NodeGroup) -> StackTemplate:
         },
         Resources=resources,
         Outputs={
-            _scaling_name(capacity): {"Value": ref(_scaling_name(capacity))} for capacity in capacities(group)
+            scaling_resource(capacity): {"Value": ref(scaling_resource(capacity))}
+            for capacity in capacities(group)
         },
     )
 
@@ -102,7 +103,8 @@ def _launch_name(capacity: str) -> str:
     return logical_name(capacity, "launch-template")
 
 
-def _scaling_name(capacity: str) -> str:
+def scaling_resource(capacity: str) -> str:
+    """Return the name of an Auto Scaling group in the template."""
     return logical_name(capacity, "group")
 
 

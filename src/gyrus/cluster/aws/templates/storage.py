@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gyrus.cluster.aws.cluster_spec import ClusterSpec
@@ -13,6 +14,7 @@ from gyrus.cluster.aws.templates.document import ACCOUNT, StackResource, resourc
 from gyrus.contract.cluster import GROUP
 
 BUCKET = "Bucket"
+BUCKET_POLICY = "BucketPolicy"
 LOGS = "LogGroup"
 RETENTION = 30
 """Days for which logs are kept."""
@@ -34,7 +36,7 @@ def storage(spec: ClusterSpec, data: DataState) -> dict[str, StackResource]:
     fate = {"DeletionPolicy": policy, "UpdateReplacePolicy": "Retain"}
     found = {
         BUCKET: resource("S3::Bucket", _bucket(spec, tags), **fate),
-        "BucketPolicy": resource("S3::BucketPolicy", _bucket_policy(spec), DependsOn=BUCKET, **fate),
+        BUCKET_POLICY: resource("S3::BucketPolicy", _bucket_policy(spec), DependsOn=BUCKET, **fate),
     }
     if spec.cloudwatch:
         group = {
@@ -44,6 +46,19 @@ def storage(spec: ClusterSpec, data: DataState) -> dict[str, StackResource]:
         }
         found[LOGS] = resource("Logs::LogGroup", group, **fate)
     return found
+
+
+def keeping_data(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a base stack's template with the data left behind when the stack is deleted."""
+    resources: dict[str, StackResource] = dict(template["Resources"])
+    kept = {"Key": KEPT_TAG, "Value": "true"}
+    for name in (BUCKET, BUCKET_POLICY, LOGS):
+        if found := resources.get(name):
+            properties: dict[str, Any] = dict(found["Properties"])
+            if "Tags" in properties and kept not in properties["Tags"]:
+                properties["Tags"] = [*properties["Tags"], kept]
+            resources[name] = {**found, "Properties": properties, "DeletionPolicy": "Retain"}
+    return {**template, "Resources": resources}
 
 
 def _bucket(spec: ClusterSpec, tags: dict[str, str]) -> dict[str, Any]:
