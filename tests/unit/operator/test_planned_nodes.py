@@ -69,6 +69,7 @@ def test_damaged_settings_are_refused_with_the_place() -> None:
     )
 
 
+@pytest.mark.processes
 def test_an_operator_without_node_groups_imports_no_boto3() -> None:
     code = "import sys, gyrus.operator.cluster_platform; assert not {'boto3', 'botocore'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -81,6 +81,7 @@ def test_the_platform_has_nodes_where_all_have_accelerators(others: tuple[dict[s
     assert taints(spec, group_of(spec, "gpu")) == ()
 
 
+@pytest.mark.processes
 def test_a_second_volume_is_mounted_before_the_node_joins(tmp_path: Path) -> None:
     script, config = parts_of(cluster(DISK), "disk")
     assert script.get_content_type() == "text/x-shellscript"
