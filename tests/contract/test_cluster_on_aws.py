@@ -256,5 +256,20 @@ async def test_instances_that_no_group_has_end_with_the_cluster(account: AwsAcco
     assert {one["State"]["Name"] for entry in found for one in entry["Instances"]} <= {"terminated"}
 
 
+async def test_interfaces_that_the_network_add_on_left_go_with_the_cluster(account: AwsAccount):
+    wanted = spec("lines")
+    outputs = await create(account, wanted)
+    ec2 = account.client("ec2")
+    tags = [{"Key": "cluster.k8s.amazonaws.com/name", "Value": "lines"}]
+    made = ec2.create_network_interface(
+        SubnetId=outputs["Subnets"].split(",")[0],
+        TagSpecifications=[{"ResourceType": "network-interface", "Tags": tags}],
+    )
+    left = made["NetworkInterface"]["NetworkInterfaceId"]
+    await remove(account, wanted)
+    found = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert left not in [one["NetworkInterfaceId"] for one in found]
+
+
 def test_the_bucket_of_these_tests_is_the_one_of_the_account():
     assert bucket_name(spec("alpha"), NUMBER) == "gyrus-alpha-000000000000-eu-west-1"

@@ -7,13 +7,16 @@ has ended too early, it is found by its tags here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gyrus.cluster.aws.calls import Answer, AwsCaller
 from gyrus.cluster.aws.errors import AwsNotFound, AwsRejected
 from gyrus.cluster.aws.resource_names import CLUSTER_TAG, owner_tag
 
+NETWORK_TAG = "cluster.k8s.amazonaws.com/name"
+"""The tag of the interfaces that the network add-on makes for pods."""
 TAGGED_AT_ONCE = 20
 """Load balancers whose tags one call returns."""
 
@@ -58,15 +61,10 @@ async def leftovers(aws: AwsCaller, cluster: str) -> ClusterRemains:
             aws.pages("ec2", "describe_security_groups", "SecurityGroups", Filters=own),
             name="find security groups",
         )
-        interfaces = tasks.create_task(
-            aws.pages(
-                "ec2",
-                "describe_network_interfaces",
-                "NetworkInterfaces",
-                Filters=[*own, {"Name": "status", "Values": ["available"]}],
-            ),
-            name="find network interfaces",
-        )
+        interfaces = [
+            tasks.create_task(_interfaces(aws, which), name=f"find network interfaces by {which['Name']}")
+            for which in (own[0], {"Name": f"tag:{NETWORK_TAG}", "Values": [cluster]})
+        ]
     return ClusterRemains(
         balancers=tuple(balancers.result()),
         classic_balancers=tuple(classic.result()),
@@ -74,7 +72,7 @@ async def leftovers(aws: AwsCaller, cluster: str) -> ClusterRemains:
         security_groups=tuple(
             one["GroupId"] for one in groups.result() if one.get("GroupName", "").startswith("k8s-elb-")
         ),
-        interfaces=tuple(one["NetworkInterfaceId"] for one in interfaces.result()),
+        interfaces=tuple(sorted({name for task in interfaces for name in task.result()})),
     )
 
 
@@ -126,6 +124,15 @@ async def _classic_balancers(aws: AwsCaller, cluster: str) -> list[str]:
         answer = await aws.call("elb", "describe_tags", LoadBalancerNames=list(some))
         tagged += answer["TagDescriptions"]
     return [one["LoadBalancerName"] for one in tagged if _is_own(one.get("Tags", []), cluster)]
+
+
+async def _interfaces(aws: AwsCaller, which: Mapping[str, Any]) -> list[str]:
+    """Return the interfaces that nothing uses, of those with a tag."""
+    unused = {"Name": "status", "Values": ["available"]}
+    found: list[Answer] = await aws.pages(
+        "ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=[which, unused]
+    )
+    return [one["NetworkInterfaceId"] for one in found]
 
 
 async def _volumes(aws: AwsCaller, cluster: str) -> list[str]:

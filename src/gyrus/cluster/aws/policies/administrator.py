@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from gyrus.cluster.aws import resource_names as aws_names
 from gyrus.cluster.aws.cloudwatch.alarms import alarm_prefix
 from gyrus.cluster.aws.cloudwatch.dashboard import dashboard_name
+from gyrus.cluster.aws.leftovers import NETWORK_TAG
 from gyrus.cluster.aws.policies.attached import every_attached_policy
 from gyrus.cluster.aws.policies.statement import PolicyScope, PolicyStatement
 from gyrus.cluster.aws.recorded_file import FOLDER
@@ -229,6 +230,13 @@ def _leftovers(scope: PolicyScope) -> Iterator[PolicyStatement]:
         conditions={"Null": {owner: "false"}},
         reason="`down` deletes what Kubernetes made for Services and could not delete itself: only what has "
         "the tag of this cluster.",
+    )
+    yield PolicyStatement(
+        name="DeletePodInterfaces",
+        actions=("ec2:DeleteNetworkInterface",),
+        resources=(scope.arn("ec2", "network-interface/*"),),
+        conditions={"StringEquals": {f"aws:ResourceTag/{NETWORK_TAG}": scope.cluster}},
+        reason="`down` deletes the interfaces of pods that the network add-on has left, by its tag.",
     )
     yield PolicyStatement(
         name="DeleteVolumes",
