@@ -230,15 +230,19 @@ async def replica_is_on(client: ClusterClient, namespace: str, node: str) -> boo
 def node_changes(cluster: ClusterOnAws) -> list[str]:
     info = cluster.run("cluster", "info", "-f", "cluster.yaml", "-o", "json")
     assert info.code == 0, info.err
+    return [change["message"] for change in info.json["planned"]["changes"]]
+
+
+def logged(cluster: ClusterOnAws) -> list[str]:
+    """Return the lines that are in CloudWatch."""
     logs = cluster.account.client("logs")
-    group = f"/gyrus/{cluster.name}"
-    events = logs.filter_log_events(logGroupName=group, filterPattern="")["events"]
+    events = logs.filter_log_events(logGroupName=f"/gyrus/{cluster.name}", filterPattern="")["events"]
     return [event["message"] for event in events]
 
 
 async def lines_in_cloudwatch(cluster: ClusterOnAws) -> bool:
     """Return True if the lines of the replica are in CloudWatch."""
-    return any("multiplied" in line for line in await asyncio.to_thread(node_changes, cluster))
+    return any("multiplied" in line for line in await asyncio.to_thread(logged, cluster))
 
 
 def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ import click
 
 from gyrus.cli.aws.account import ClusterAccount, carried_out, cluster_account, connected, remember_cluster
 from gyrus.cli.aws.price_table import price_table
+from gyrus.cli.cluster import environment_name
 from gyrus.cli.failures import CommandFailure, WrongInput
 from gyrus.cli.output import bold, counted, print_json, print_note, print_result, table, warning
 from gyrus.cli.overview import overview_data
 from gyrus.cli.session import CliSession
+from gyrus.contract.nodes import NodesView
 
 if TYPE_CHECKING:
     from gyrus.cluster.aws.eks import EksCluster
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 NODE_HEADERS = ("NODE", "GROUP", "TYPE", "CAPACITY", "ZONE", "STATE", "REPLICAS", "CPU", "MEM", "GPU")
 GROUP_HEADERS = ("NODE GROUP", "CAPACITY", "READY", "DESIRED", "MAXIMUM", "OUTDATED", "LAST FAILURE")
 GIB = 2**30
+CHANGES = 10
+"""The latest changes of nodes that are shown."""
 
 optional_file_option = click.option(
     "-f",
@@ -44,18 +49,58 @@ def show_cluster(session: CliSession, file: Path, context: str | None) -> None:
     now = datetime.now(UTC)
     facts, prices = carried_out(_with_prices(account, now))
     report = cluster_report(account.spec, facts, now, prices)
+    planned = _planned(session, account)
     if session.json:
         installed = overview_data(report.installation) if report.installation else None
-        print_json(report_data(report) | {"installation": installed})
+        data = report_data(report) | {"installation": installed}
+        print_json(data | {"planned": None if planned is None else asdict(planned)})
         return
     print_result(table(("", ""), [*_summary(report, now)]).lstrip("\n"))
     if rows := [*_group_rows(report)]:
         print_result(f"\n{table(GROUP_HEADERS, rows)}")
     if report.nodes:
         print_result(f"\n{table(NODE_HEADERS, [_node_row(node) for node in report.nodes])}")
+    if planned is not None and (lines := plan_lines(planned)):
+        print_result("\n" + "\n".join(lines))
     print_result(f"\n{_prices(report)}")
     for name, part in report.unread.items() if report.facts.eks is not None else ():
         print_note(warning(f"{name.replace('_', ' ')}: {part.message} {part.remedy}".rstrip()))
+
+
+def _planned(session: CliSession, account: ClusterAccount) -> NodesView | None:
+    """Return the nodes as the operator plans them. None if this machine does not reach it."""
+    from gyrus.client.client import Client
+    from gyrus.client.environments import Environments
+    from gyrus.client.errors import ClientError
+    from gyrus.cluster.aws.kubeconfig import context_name
+
+    context = context_name(account.spec.cluster_name, account.spec.region)
+    name = environment_name(context, account.spec.gyrus.namespace)
+    if name not in Environments.load(session.home).entries:
+        return None
+    try:
+        with Client(name) as client:
+            return client.nodes()
+    except ClientError as error:
+        print_note(warning(f"The operator's plan of the nodes is not known: {error}"))
+        return None
+
+
+def plan_lines(planned: NodesView) -> list[str]:
+    """Return the reasons behind the nodes: what cannot be had, and the latest changes, the newest last.
+
+    >>> plan_lines(NodesView(scaler="gyrus", fault="no right"))
+    ['Nodes cannot be planned: no right']
+    """
+    lines = [f"Nodes cannot be planned: {planned.fault}"] if planned.fault else []
+    lines += [f"Without a node: {one}" for one in planned.unplaced]
+    lines += [
+        f"{pool.group}/{pool.capacity_type} gets no new nodes until {pool.barred_until}: {pool.failure}"
+        for pool in planned.pools
+        if pool.barred_until
+    ]
+    lines += [f"Failed, and tried again: {one}" for one in planned.failures]
+    return lines + [f"{change.time}  {change.message}" for change in planned.changes[-CHANGES:]]
 
 
 def check_cluster(session: CliSession, file: Path, context: str | None) -> None:
