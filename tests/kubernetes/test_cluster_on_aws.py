@@ -108,12 +108,14 @@ class JoiningNodes:
         self._client = client
         self.instances = {f"i-{int(node.rpartition('-')[2]):017x}": node for node in nodes}
         self.joined: set[str] = set()
+        self.may_join = {next(iter(self.instances))}
+        """Instances that may become nodes: at first one alone, whatever the operator has ordered."""
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(0.5)
             for instance in await asyncio.to_thread(self._in_service):
-                if instance in self.instances and instance not in self.joined:
+                if instance in self.may_join and instance not in self.joined:
                     await self._join(instance)
 
     def _in_service(self) -> list[str]:
@@ -160,7 +162,7 @@ def warn(cluster: ClusterOnAws, instance: str) -> None:
 async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_request(
     cluster: ClusterOnAws, client: ClusterClient, tmp_path: Path
 ):
-    """The first node hosts gyrus and joins as the replacement; the second one joins as the first instance."""
+    """The first node hosts gyrus, and joins as the replacement; the second one joins before."""
     first, second = sorted(name_of(node) for node in (await client.list(NODES)).items)[:2]
     nodes = JoiningNodes(cluster, client, [second, first])
     spot = f"gyrus-{cluster.name}--work.spot"
@@ -174,6 +176,7 @@ async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_reques
         await asyncio.to_thread(end_first_nodes, cluster)
         endpoint = await asyncio.to_thread(deploy_on_work, cluster, tmp_path)
         async with Load(endpoint, RATE, body=b'{"number": 21}') as load:
+            nodes.may_join.update(nodes.instances)
             await asyncio.to_thread(warn, cluster, next(iter(nodes.instances)))
             await eventually(lambda: replica_is_on(client, cluster.namespace, first), within=200)
         assert load.result.failed == (), str(load.result)
@@ -184,6 +187,8 @@ async def test_a_pending_replica_gets_a_node_and_an_interruption_fails_no_reques
         await asyncio.to_thread(check_costs_and_logs, cluster)
     finally:
         joining.cancel()
+        # The operator would cordon the node again.
+        await asyncio.to_thread(cluster.run, "cluster", "down", "-y", "--force")
         await nodes.leave()
 
 
