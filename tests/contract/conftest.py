@@ -1,4 +1,4 @@
-"""Every store, so that one and the same test runs over each."""
+"""Every store, so that one and the same test runs over each; and an emulated AWS account."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gyrus.state.memory import MemoryStore
 from gyrus.state.sql import dialects
 from gyrus.state.sql.store import open_store
 from gyrus.state.store import Store
+from support.aws.account import AwsAccount, aws_account
 from support.postgresql import binaries, started
 
 GIVEN = "GYRUS_TEST_POSTGRESQL_URL"
@@ -75,3 +76,10 @@ def postgresql_server() -> Iterator[str]:
         pytest.skip(f"no PostgreSQL: install Debian's package postgresql, or set {GIVEN}")
     with started(programs) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[AwsAccount]:
+    """An emulated AWS account for the tests of a file."""
+    with aws_account() as account:
+        yield account

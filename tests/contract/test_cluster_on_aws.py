@@ -19,18 +19,12 @@ from gyrus.cluster.aws.removal import Removal
 from gyrus.cluster.aws.resource_names import bucket_name, log_group
 from gyrus.cluster.aws.stacks import Stacks
 from gyrus.cluster.aws.templates.account_facts import AccountFacts
-from support.aws.account import AwsAccount, aws_account
+from support.aws.account import AwsAccount
 
 pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 QUICK = Backoff(0.02, 0.2)
 NUMBER = "000000000000"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
 
 
 @pytest.fixture

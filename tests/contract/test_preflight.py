@@ -17,17 +17,11 @@ from gyrus.cluster.aws.preflight.check import notes, problems
 from gyrus.cluster.aws.preflight.facts import ObservedAccount
 from gyrus.cluster.aws.preflight.observe import observe
 from gyrus.cluster.aws.preflight.zones import chosen_zones
-from support.aws.account import REGION, AwsAccount, aws_account
+from support.aws.account import REGION, AwsAccount
 
 pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 CPU = "node_groups: [{name: cpu, instance_type: m5.large}]"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gyrus.cluster.aws.prices.table import NAT_GATEWAY, PriceSource, instance, p
 from gyrus.contract.operator import AmountView
 from gyrus.cost.observation import MachinePrice
 from gyrus.operator.machine_prices import MachinePrices
-from support.aws.account import REGION, AwsAccount, aws_account
+from support.aws.account import REGION, AwsAccount
 from support.aws.price_list import product
 
 pytestmark = [pytest.mark.processes]
@@ -29,12 +29,6 @@ LINUX = {
     "capacitystatus": "Used",
 }
 TYPES = ("m5.large",)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
 
 
 @pytest.fixture

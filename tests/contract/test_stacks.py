@@ -12,16 +12,10 @@ from gyrus.aio.backoff import Backoff
 from gyrus.cluster.aws.errors import StackDeletionFailed, StackFailed
 from gyrus.cluster.aws.stack_state import StackEvent
 from gyrus.cluster.aws.stacks import Stacks, WantedStack
-from support.aws.account import AwsAccount, aws_account
+from support.aws.account import AwsAccount
 
 pytestmark = [pytest.mark.aws, pytest.mark.processes, pytest.mark.slow]
 QUICK = Backoff(0.02, 0.2)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[AwsAccount]:
-    with aws_account() as account:
-        yield account
 
 
 @pytest.fixture

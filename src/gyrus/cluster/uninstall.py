@@ -63,17 +63,20 @@ DEFINITION = f"{names.PLURAL}.{names.GROUP}"
 
 async def running_apis(cluster: ClusterReader, known: Installation) -> int:
     """Return the number of APIs that have replicas now. Raises ClusterError and KubernetesError."""
-    await check_installed(cluster, known)
-    replicas = await cluster.list(PODS, known.namespace, labels=f"{names.ROLE_LABEL}=replica")
-    return len({section(pod, "metadata", "labels").get(names.API_LABEL) for pod in replicas.items})
+    return len(await _with_replicas(cluster, known))
 
 
 async def deployed_apis(cluster: ClusterReader, known: Installation) -> int:
     """Return the number of APIs, also of those without replicas. Raises ClusterError and KubernetesError."""
+    running = await _with_replicas(cluster, known)
+    return len(running | {name_of(item) for item in await _listed_apis(cluster, known.namespace)})
+
+
+async def _with_replicas(cluster: ClusterReader, known: Installation) -> set[str]:
+    """Return the names of the APIs that have replicas now. Raises ClusterError and KubernetesError."""
     await check_installed(cluster, known)
     replicas = await cluster.list(PODS, known.namespace, labels=f"{names.ROLE_LABEL}=replica")
-    running = {section(pod, "metadata", "labels").get(names.API_LABEL) for pod in replicas.items}
-    return len(running | {name_of(item) for item in await _listed_apis(cluster, known.namespace)})
+    return {section(pod, "metadata", "labels").get(names.API_LABEL, "") for pod in replicas.items}
 
 
 async def check_installed(cluster: ClusterReader, known: Installation) -> None:
